@@ -1,0 +1,43 @@
+"""cgscan: prove which build of every Python distribution a container image runs.
+
+Table of contents, in reading order. A module imports only from modules named above it
+(a package counts as one module); ``tests/test_contents.py`` holds the code to that.
+
+Words: pure values, no I/O of their own
+    errors          every exception raised on purpose, drawn as a tree
+    limits          bounds on hostile input, with their defaults
+    progress        what a scan tells while it works
+    digest          digests as values; streams that verify themselves while they are read
+    compression     gzip, zstd or plain, told by their first bytes; bounded expansion
+    tarstream       the entries of a tar stream, to the end-of-archive blocks or an error
+    reference       TARGET strings as values
+    image           Image, Layer, Platform; Directory and File targets
+    record          RECORD rows: parse, normalise; where installers move things
+    wheel           what a wheel file holds: its members, digests and metadata
+    distribution    Installed, Vendored, WheelFile; Finding
+    index           Index, IndexFile, Role, Evidence
+
+Outside: the only modules that touch network, daemon and disk
+    store           what is remembered between scans
+    http            the one client; the only module that imports httpx
+    sources         reference -> Image: registry, daemon, archive, layout, directory, file
+    indexes         configuration -> Index: simple pages, local trees; reading remote wheels
+
+Reasoning: pure, in the order of the data
+    inventory       a layer's tar -> Inventory
+    rootfs          inventories -> one tree with attribution
+    owners          dpkg, apk: who owns a path
+    finders         tree -> distributions and findings
+    match           files x candidate wheels -> the best explanation
+    verdict         explanation -> origin, integrity, reason
+    report          all of it for one target
+    policy          report x policy -> passed, violations
+    formats         report -> text: table, json, yaml, csv, markdown
+
+Putting together
+    pipeline        scan(): the whole way of the data
+    config          flags, environment, file -> one frozen Settings
+    cli             parse, call, print, exit status
+"""
+
+__version__ = "0.1.0"

@@ -1,0 +1,114 @@
+"""What an index is: a package index as a repository manager serves it, and the files that it lists.
+
+A URL, a path and a file name are claims. :class:`Evidence` is the ladder that turns claims into the
+word that a wheel was built by Chainguard (contract, "evidence").
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Protocol
+
+from packaging.utils import NormalizedName
+
+from scanner.digest import Digest
+from scanner.wheel import WheelName
+
+if TYPE_CHECKING:
+    from scanner.wheel import WheelContents
+
+
+class Role(enum.Enum):
+    """Whose builds an index is asked for."""
+
+    CHAINGUARD = "chainguard"
+    UPSTREAM = "upstream"
+
+
+class Tier(enum.Enum):
+    """What the path of a file says about where a Chainguard index has it from."""
+
+    BUILT = "built"
+    FALLBACK = "fallback"
+
+
+class Evidence(enum.Enum):
+    """Why a wheel counts as built by Chainguard, strongest first."""
+
+    ATTESTED = "attested"
+    BUILT_ONLY = "built-only"
+    NOT_UPSTREAM = "not-upstream"
+    PATH = "path"
+    SBOM = "sbom"
+
+    @property
+    def rung(self) -> int:
+        """0 is the strongest."""
+        return list(Evidence).index(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class IndexFile:
+    """One file on an index's page of a project.
+
+    ``url`` is absolute, without fragment, and may hold credentials: it is for requests, never for
+    output (``shown_url`` is). ``hashes`` maps hashlib names to lower-case hex. ``size`` is bytes.
+    """
+
+    filename: str
+    url: str
+    shown_url: str
+    hashes: Mapping[str, str]
+    size: int | None = None
+    requires_python: str | None = None
+    yanked: bool = False
+    tier: Tier | None = None
+
+    @property
+    def sha256(self) -> Digest | None:
+        """The sha256 that the page promises, if it promises one."""
+        text = self.hashes.get("sha256", "")
+        return Digest("sha256", text) if len(text) == 64 else None
+
+    @cached_property
+    def wheel(self) -> WheelName | None:
+        """What the file name says; None for what is no wheel."""
+        return WheelName.parse(self.filename)
+
+
+class Index(Protocol):
+    """A package index. Calls are thread-safe and may block; answers are remembered for the scan."""
+
+    @property
+    def name(self) -> str:
+        """The name in the configuration, or made from the URL; unique in a scan."""
+
+    @property
+    def role(self) -> Role: ...
+    @property
+    def kind(self) -> str:
+        """``simple``, ``directory`` …"""
+
+    @property
+    def url(self) -> str:
+        """Where it is, without credentials."""
+
+    @property
+    def built_only(self) -> bool:
+        """Whether it is configured as serving Chainguard-built wheels only."""
+
+    def files(self, project: NormalizedName) -> Sequence[IndexFile]:
+        """Every file of a project; empty where the index has answered that there is none.
+
+        Raises :class:`scanner.errors.IndexUnavailable`.
+        """
+
+    def wheel(self, file: IndexFile, *, whole: bool = False) -> WheelContents:
+        """What one of this index's wheels holds; ``whole`` reads all of it and checks its sha256.
+
+        The result has ``sha256`` set in any case where ``whole`` is true (computed if the page names none).
+        Raises :class:`scanner.errors.IndexUnavailable` or :class:`scanner.errors.WheelUnreadable`.
+        """

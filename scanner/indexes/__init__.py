@@ -1,0 +1,1 @@
+"""Configuration -> Index: one module for each kind of index."""

@@ -1,0 +1,121 @@
+"""RECORD rows: parse, normalise; where installers move the members of a wheel.
+
+RECORD is the csv list of a wheel's members with their digests (PEP 376, PEP 427; binary
+distribution format, "The .dist-info directory"). The parser takes what real wheels have: unquoted
+commas (pypa/wheel#280), backslashes, absolute and ``./`` spellings, CRLF, names that are no UTF-8
+or hold line breaks (pypa/installer#354).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import csv
+import io
+import posixpath
+import re
+from dataclasses import dataclass
+from typing import Final
+
+_DIGEST_SIZES: Final = {"sha256": 32, "sha384": 48, "sha512": 64}
+_DATA = re.compile(r"[^/]+\.data/(?P<scheme>purelib|platlib|scripts|data|headers)/(?P<rest>.+)")
+_FIELD_LIMIT: Final = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One row. ``digest`` is raw bytes, None where the row claims none or a weak one; ``size`` is bytes."""
+
+    path: str
+    algorithm: str | None
+    digest: bytes | None
+    size: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """All rows in their order, and what could not be read (one line for each)."""
+
+    rows: tuple[Row, ...]
+    faults: tuple[str, ...] = ()
+
+    @property
+    def paths(self) -> frozenset[str]:
+        """The paths that the rows name, normalised."""
+        return frozenset(row.path for row in self.rows)
+
+
+def parse_record(data: bytes) -> Record:
+    """Read a RECORD. Never raises: rows that cannot be read become ``faults``."""
+    text = data.decode("utf-8-sig", "surrogateescape")
+    rows: list[Row] = []
+    faults: list[str] = []
+    csv.field_size_limit(_FIELD_LIMIT)
+    reader = csv.reader(io.StringIO(text, newline=""))
+    try:
+        for fields in reader:
+            if fields:
+                _take(fields, rows, faults, reader.line_num)
+    except csv.Error as problem:
+        faults.append(f"line {reader.line_num}: {problem}")
+    return Record(rows=tuple(rows), faults=tuple(faults))
+
+
+def _take(fields: list[str], rows: list[Row], faults: list[str], line: int) -> None:
+    if len(fields) < 3:
+        fields = [*fields, *[""] * (3 - len(fields))]
+    # An unquoted comma in a name splits it: the last two fields are digest and size.
+    name, claim, size = ",".join(fields[:-2]), fields[-2], fields[-1]
+    path = normalise(name)
+    if path is None:
+        faults.append(f"line {line}: the path {name[:200]!r} is none")
+        return
+    algorithm, digest = _digest(claim)
+    if claim and digest is None:
+        faults.append(f"line {line}: the digest {claim[:100]!r} proves nothing")
+    length = int(size) if size.isascii() and size.isdigit() and len(size) < 19 else None
+    rows.append(Row(path=path, algorithm=algorithm, digest=digest, size=length))
+
+
+def _digest(claim: str) -> tuple[str | None, bytes | None]:
+    """``sha256=urlsafe-base64-without-padding`` as (name, raw bytes); weak and wrong ones have no bytes."""
+    algorithm, equals, value = claim.partition("=")
+    algorithm = algorithm.strip().lower()
+    if not equals:
+        return None, None
+    try:
+        raw = base64.b64decode(value.rstrip("=") + "=" * (-len(value.rstrip("=")) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        return algorithm, None
+    return algorithm, raw if _DIGEST_SIZES.get(algorithm) == len(raw) else None
+
+
+def normalise(name: str) -> str | None:
+    """A member's or row's path in one spelling: ``/`` between components, none empty or ``.``.
+
+    ``..`` stays where an installed RECORD has it in front (``../../../bin/x``); None for a path
+    that names nothing.
+    """
+    name = name.replace("\\", "/").lstrip("/")
+    path = posixpath.normpath(name) if name else "."
+    return None if path in (".", "..") or "\0" in path else path
+
+
+@dataclass(frozen=True, slots=True)
+class Landing:
+    """Where an installer puts a wheel's member: ``scheme`` and the path below that scheme's directory.
+
+    Schemes are sysconfig's: ``lib`` stands for purelib and platlib, then ``scripts``, ``data``, ``headers``.
+    """
+
+    scheme: str
+    path: str
+
+
+def landing(member: str) -> Landing:
+    """Where the wheel's member goes (binary distribution format, "Installing a wheel", the spread step)."""
+    found = _DATA.fullmatch(member)
+    if not found:
+        return Landing("lib", member)
+    scheme = "lib" if found["scheme"] in ("purelib", "platlib") else found["scheme"]
+    return Landing(scheme, found["rest"])

@@ -1,0 +1,1 @@
+"""Reference -> Target: one module for each medium."""

@@ -1,0 +1,70 @@
+"""What is remembered between scans: bytes under (kind, key), on disk.
+
+Only what cannot change is stored for ever (inventories by diff_id, wheel contents by sha256);
+pages of indexes carry their own freshness. A value is written to a temporary file beside its place and
+renamed, so a reader in another process sees all of it or nothing, and a kill leaves nothing behind that is read.
+The key is hashed into the file's name: nothing that comes from a target becomes a path.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+from typing import Protocol
+
+
+class Store(Protocol):
+    """A place for bytes. Losing them costs time, never truth; so no call raises."""
+
+    def get(self, kind: str, key: str) -> bytes | None:
+        """What was put there, or None."""
+
+    def put(self, kind: str, key: str, data: bytes) -> None:
+        """Remember ``data``."""
+
+
+class NoStore:
+    """Remembers nothing."""
+
+    def get(self, kind: str, key: str) -> bytes | None:
+        """Nothing."""
+        return None
+
+    def put(self, kind: str, key: str, data: bytes) -> None:
+        """Forget ``data``."""
+
+
+class DiskStore:
+    """A folder with a file for every value, behind a line with the sha256 of the value."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def get(self, kind: str, key: str) -> bytes | None:
+        """The value, or None where there is none or its file is damaged."""
+        try:
+            checksum, _, data = self._place(kind, key).read_bytes().partition(b"\n")
+        except OSError:
+            return None
+        return data if hashlib.sha256(data).hexdigest().encode() == checksum else None
+
+    def put(self, kind: str, key: str, data: bytes) -> None:
+        """Write the value; a full disk or a read-only folder is no error."""
+        place = self._place(kind, key)
+        with contextlib.suppress(OSError):
+            place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            descriptor, temporary = tempfile.mkstemp(dir=place.parent, prefix=".new-")
+            try:
+                with os.fdopen(descriptor, "wb") as file:
+                    file.write(hashlib.sha256(data).hexdigest().encode() + b"\n" + data)
+                Path(temporary).replace(place)
+            except BaseException:
+                Path(temporary).unlink(missing_ok=True)
+                raise
+
+    def _place(self, kind: str, key: str) -> Path:
+        name = hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()
+        return self._folder / kind / name[:2] / name[2:]

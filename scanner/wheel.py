@@ -1,0 +1,289 @@
+"""What a wheel file holds: its members with their digests, and the few that are read.
+
+A wheel is read in one of two ways. *Whole*: every member is decompressed, its CRC checked and
+hashed: ``proved``. *By its RECORD*: the zip directory, RECORD and the members of dist-info
+are read, the other digests are what RECORD says; enough to compare with, not to accuse.
+Sources: PEP 427, PEP 770 (``sboms/``), PKWARE APPNOTE by way of :mod:`zipfile`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import lzma
+import re
+import zipfile
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, BinaryIO, Final, TypeVar
+
+from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
+from packaging.version import InvalidVersion, Version
+
+from scanner.digest import CHUNK, Digest
+from scanner.errors import WheelUnreadable
+from scanner.record import landing, normalise, parse_record
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from packaging.tags import Tag
+    from packaging.utils import NormalizedName
+
+    from scanner.limits import Limits
+
+_T = TypeVar("_T")
+DIST_INFO = re.compile(r"(?P<stem>[^/]+)\.dist-info/(?P<rest>.+)")
+RECORD_FILES: Final = frozenset({"RECORD", "RECORD.jws", "RECORD.p7s"})
+_READ: Final = frozenset({"WHEEL", "METADATA", "RECORD", "entry_points.txt", "top_level.txt"})
+_PYTHON_LINE: Final = b"#!python"
+_FAULTS: Final = (
+    zipfile.BadZipFile,
+    zipfile.LargeZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+    OSError,
+    ValueError,
+    OverflowError,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WheelName:
+    """What a wheel's file name says (binary distribution format, "File name convention")."""
+
+    filename: str
+    project: NormalizedName
+    version: Version
+    tags: frozenset[Tag]
+
+    @classmethod
+    def parse(cls, filename: str) -> WheelName | None:
+        """Read a file name; None if it is no wheel's."""
+        try:
+            project, version, _build, tags = parse_wheel_filename(filename)
+        except (InvalidWheelFilename, InvalidVersion, ValueError):
+            return None
+        return cls(filename=filename, project=canonicalize_name(project), version=version, tags=tags)
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One file in a wheel: raw sha256 of its bytes, and their number."""
+
+    sha256: bytes
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WheelContents:
+    """A wheel. ``members`` are all its files by normalised path; RECORD and its signatures are not among them.
+
+    ``documents`` has the bytes of dist-info's ``WHEEL METADATA RECORD entry_points.txt top_level.txt
+    sboms/*`` by their path below dist-info. ``script_tails`` has, for members of ``*.data/scripts`` that
+    start with ``#!python``, the sha256 of what follows the first line; only where the bytes were read.
+    """
+
+    filename: str
+    sha256: Digest | None
+    proved: bool
+    members: Mapping[str, Member]
+    dist_info: str
+    documents: Mapping[str, bytes] = field(default_factory=dict)
+    script_tails: Mapping[str, bytes] = field(default_factory=dict)
+
+    @property
+    def claims_chainguard(self) -> bool:
+        """Whether an SBOM inside says that Chainguard built it. A claim, not a proof."""
+        return any(names_chainguard(data) for name, data in self.documents.items() if name.startswith("sboms/"))
+
+    @property
+    def tags(self) -> frozenset[str]:
+        """The ``Tag:`` lines of WHEEL."""
+        return wheel_tags(self.documents.get("WHEEL", b""))
+
+
+def wheel_tags(wheel: bytes) -> frozenset[str]:
+    """The ``Tag:`` lines of a WHEEL file, whatever else is in it."""
+    lines = wheel[: 1024 * 1024].decode("utf-8", "replace").splitlines()
+    return frozenset(line[4:].strip() for line in lines if line.lower().startswith("tag:"))
+
+
+def names_chainguard(sbom: bytes) -> bool:
+    """Whether an SBOM says that Chainguard made it: SPDX creators or supplier, CycloneDX supplier or authors.
+
+    Source: the SBOM of a real Chainguard wheel (``creationInfo.creators: Organization: Chainguard, Inc``).
+    """
+    try:
+        document = json.loads(sbom)
+    except (ValueError, RecursionError):
+        return False
+    if not isinstance(document, dict):
+        return False
+    creation, metadata = document.get("creationInfo"), document.get("metadata")
+    said: list[object] = []
+    if isinstance(creation, dict) and isinstance(creation.get("creators"), list):
+        said += creation["creators"]
+    if isinstance(metadata, dict):
+        parts = (metadata.get("supplier"), metadata.get("manufacturer"))
+        said += [part.get("name") for part in parts if isinstance(part, dict)]
+    return any(isinstance(text, str) and re.match(r"(Organization: )?Chainguard\b", text) for text in said)
+
+
+def read_wheel(file: BinaryIO, *, filename: str, limits: Limits, sha256: Digest | None = None) -> WheelContents:
+    """Read a whole wheel from a seekable file: every member is hashed, every CRC checked.
+
+    ``sha256`` is that of the file, as the caller checked it. :class:`WheelUnreadable` for anything
+    that no installer could unpack, or that exceeds the limits.
+    """
+    return _guarded(_read_whole, file, filename, limits, sha256)
+
+
+def read_wheel_by_record(
+    file: BinaryIO, *, filename: str, limits: Limits, sha256: Digest | None = None
+) -> WheelContents | None:
+    """Read a wheel's zip directory, RECORD and dist-info; None if RECORD does not cover all members.
+
+    ``file`` is seekable and may fetch what is read by range. ``sha256`` is what the index says of the
+    file. Rows must agree with the zip directory in path and size, so that a RECORD of another wheel is
+    not taken for this one's.
+    """
+    return _guarded(_read_by_record, file, filename, limits, sha256)
+
+
+class _Archive:
+    """A wheel's zip directory: members by normalised path, its dist-info folder."""
+
+    def __init__(self, archive: zipfile.ZipFile, *, filename: str, limits: Limits) -> None:
+        self.zip = archive
+        self.filename = filename
+        self.limits = limits
+        self.infos: dict[str, zipfile.ZipInfo] = {}
+        listed = archive.infolist()
+        if len(listed) > limits.archive_members:
+            raise WheelUnreadable(f"{filename}: more than {limits.archive_members} members (limit archive_members)")
+        for info in listed:
+            if not info.is_dir():
+                self.infos[self._path(info)] = info
+        self.dist_info = self._dist_info()
+
+    def _path(self, info: zipfile.ZipInfo) -> str:
+        path = normalise(info.filename)
+        if path is None or path.startswith("../"):
+            raise WheelUnreadable(f"{self.filename}: a member's path leaves the wheel: {info.filename[:200]!r}")
+        return path
+
+    def _dist_info(self) -> str:
+        """The one dist-info folder at the top whose name is the wheel's project's (PEP 427)."""
+        project = canonicalize_name(self.filename.partition("-")[0])
+        folders = {found["stem"] for found in map(DIST_INFO.fullmatch, self.infos) if found}
+        fitting = sorted(stem for stem in folders if canonicalize_name(stem.partition("-")[0]) == project)
+        if len(fitting) != 1:
+            raise WheelUnreadable(f"{self.filename}: has {len(fitting)} dist-info folders of its own name")
+        return f"{fitting[0]}.dist-info"
+
+    def below(self, path: str) -> str | None:
+        """The path below dist-info; None outside of it."""
+        folder, _, rest = path.partition("/")
+        return rest if folder == self.dist_info and rest else None
+
+    def is_record(self, path: str) -> bool:
+        """Whether the member is RECORD or a signature over it."""
+        return self.below(path) in RECORD_FILES
+
+    def is_document(self, path: str) -> bool:
+        """Whether the member's bytes are kept."""
+        rest = self.below(path)
+        return rest is not None and (rest in _READ or rest.startswith("sboms/"))
+
+    def read(self, path: str) -> bytes:
+        """A small member's bytes."""
+        info = self.infos[path]
+        if info.file_size > self.limits.member:
+            raise WheelUnreadable(f"{self.filename}: {path} is larger than {self.limits.member} bytes (limit member)")
+        with self.zip.open(info) as stream:
+            return stream.read()
+
+    def documents(self) -> dict[str, bytes]:
+        """The members of dist-info that are read, by their path below it."""
+        return {self.below(path) or "": self.read(path) for path in self.infos if self.is_document(path)}
+
+
+def _guarded(
+    read: Callable[[_Archive, Digest | None], _T], file: BinaryIO, filename: str, limits: Limits, sha256: Digest | None
+) -> _T:
+    """Open the zip and read it; whatever zipfile raises on hostile bytes is :class:`WheelUnreadable`."""
+    try:
+        with zipfile.ZipFile(file) as archive:
+            return read(_Archive(archive, filename=filename, limits=limits), sha256)
+    except _FAULTS as problem:
+        raise WheelUnreadable(f"{filename}: cannot be read as a wheel ({problem})") from problem
+
+
+def _read_whole(archive: _Archive, sha256: Digest | None) -> WheelContents:
+    members: dict[str, Member] = {}
+    tails: dict[str, bytes] = {}
+    left = archive.limits.wheel_download * 4
+    for path, info in archive.infos.items():
+        if archive.is_record(path):
+            continue
+        members[path], tail = _hash_member(archive, info)
+        left -= members[path].size
+        if left < 0:
+            raise WheelUnreadable(f"{archive.filename}: expands beyond four times the limit wheel_download")
+        if tail and landing(path).scheme == "scripts":
+            tails[path] = tail
+    return WheelContents(
+        filename=archive.filename,
+        sha256=sha256,
+        proved=True,
+        members=members,
+        dist_info=archive.dist_info,
+        documents=archive.documents(),
+        script_tails=tails,
+    )
+
+
+def _hash_member(archive: _Archive, info: zipfile.ZipInfo) -> tuple[Member, bytes | None]:
+    """A member's digest, and that of what follows its first line if it starts with ``#!python``."""
+    whole = hashlib.sha256()
+    size = 0
+    tail = None
+    with archive.zip.open(info) as stream:
+        while data := stream.read(CHUNK):
+            if size == 0 and data.startswith(_PYTHON_LINE) and info.file_size <= len(data):
+                tail = hashlib.sha256(data.partition(b"\n")[2]).digest()
+            whole.update(data)
+            size += len(data)
+    return Member(whole.digest(), size), tail
+
+
+def _read_by_record(archive: _Archive, sha256: Digest | None) -> WheelContents | None:
+    documents = archive.documents()
+    if "RECORD" not in documents:
+        return None
+    rows = {row.path: row for row in parse_record(documents["RECORD"]).rows}
+    members: dict[str, Member] = {}
+    for path, info in archive.infos.items():
+        if archive.is_record(path):
+            continue
+        rest = archive.below(path)
+        if rest in documents:
+            members[path] = Member(hashlib.sha256(documents[rest]).digest(), len(documents[rest]))
+            continue
+        row = rows.get(path)
+        if row is None or row.digest is None or row.algorithm != "sha256" or row.size not in (None, info.file_size):
+            return None
+        members[path] = Member(row.digest, info.file_size)
+    return WheelContents(
+        filename=archive.filename,
+        sha256=sha256,
+        proved=False,
+        members=members,
+        dist_info=archive.dist_info,
+        documents=documents,
+    )
