@@ -13,7 +13,7 @@ import lzma
 from typing import TYPE_CHECKING, Final, Protocol
 
 from backports import zstd
-from isal import igzip_lib, isal_zlib
+from isal import igzip_lib
 
 from scanner.digest import CHUNK
 from scanner.errors import LimitExceeded, MalformedArchive, TruncatedStream
@@ -32,14 +32,7 @@ MAGIC: Final = {
     "xz": (b"\xfd7zXZ\x00",),
 }
 _LONGEST: Final = 6
-_FAULTS: Final[tuple[type[Exception], ...]] = (
-    OSError,
-    EOFError,
-    ValueError,
-    isal_zlib.error,
-    zstd.ZstdError,
-    lzma.LZMAError,
-)
+_FAULTS: Final = (OSError, EOFError, ValueError, igzip_lib.error, zstd.ZstdError, lzma.LZMAError)
 
 
 class _Decompressor(Protocol):

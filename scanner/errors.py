@@ -14,12 +14,12 @@
     │   ├── TruncatedStream          a stream that ends before its end
     │   ├── MalformedArchive         a layer or archive that is none
     │   └── LimitExceeded            more than the limits allow
-    └── IndexError_                  one question to an index has no answer
+    └── IndexFailure                  one question to an index has no answer
         ├── IndexUnavailable         unreachable, refused, timed out, offline
         └── WheelUnreadable          the answer came and is no such wheel
 
 Exit statuses are the command line's business (:mod:`scanner.cli`): every one of these is 2,
-but for ``IndexError_``, which the pipeline turns into the origin ``unchecked``.
+but for ``IndexFailure``, which the pipeline turns into the origin ``unchecked``.
 """
 
 from __future__ import annotations
@@ -89,11 +89,11 @@ class LimitExceeded(UntrustedContent):
     """More than the limits allow; the message names the limit and its flag."""
 
 
-class IndexError_(CgscanError):
+class IndexFailure(CgscanError):
     """One question to an index has no answer; what needed it is ``unchecked``."""
 
 
-class IndexUnavailable(IndexError_):
+class IndexUnavailable(IndexFailure):
     """The index could not be asked: unreachable, refused, timed out, offline.
 
     ``whole`` is true when the index as such is out of reach, not just this one question.
@@ -104,5 +104,5 @@ class IndexUnavailable(IndexError_):
         self.whole = whole
 
 
-class WheelUnreadable(IndexError_):
+class WheelUnreadable(IndexFailure):
     """The answer came and is no such wheel: wrong bytes, wrong CRC, no zip, no RECORD."""

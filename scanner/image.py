@@ -86,9 +86,11 @@ class Layer:
             # (1) the stored bytes are those the manifest names
             if self.digest is not None:
                 verified = VerifyingReader(stored, expected=self.digest, size=self.size, what=what, on_read=on_read)
-                stored = cast("BinaryIO", verified)
+                source = cast("BinaryIO", verified)
+            else:
+                source = stored
             # (2) what comes out of them is what the image's configuration names
-            plain = decompressed(stored, what=what, limits=limits)
+            plain = decompressed(source, what=what, limits=limits)
             reader = VerifyingReader(
                 plain,
                 expected=self.diff_id,

@@ -227,9 +227,7 @@ def _counted(values: Sequence[str], order: Sequence[str]) -> dict[str, int]:
 
 def as_object(report: Report) -> dict[str, Any]:
     """The JSON value of a report, in the schema's order of fields."""
-    value = {name: _plain(getattr(report, name)) for name in _ORDER}
-    assert isinstance(value, dict)
-    return value
+    return {name: _plain(getattr(report, name)) for name in _ORDER}
 
 
 _ORDER: Final = ("schema", "tool", "scanned_at", "timing", "target", "indexes", "summary", "distributions", "findings")
