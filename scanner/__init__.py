@@ -27,16 +27,24 @@ Reasoning: pure, in the order of the data
     inventory       a layer's tar -> Inventory
     rootfs          inventories -> one tree with attribution
     owners          dpkg, apk: who owns a path
+    environment     where installers put the members of a wheel in an environment
     finders         tree -> distributions and findings
+    placement       where the members of a wheel stand: in an environment, in a wheel file
     match           files x candidate wheels -> the best explanation
+    candidates      which wheels may explain a distribution, and whose they are
     verdict         explanation -> origin, integrity, reason
     report          all of it for one target
+    assess          tree x indexes -> the report's lines and findings
     policy          report x policy -> passed, violations
     formats         report -> text: table, json, yaml, csv, markdown
 
 Putting together
     pipeline        scan(): the whole way of the data
+    yamlfile        a YAML file as plain data, bounded
+    values          one setting as a person writes it -> what it means
     config          flags, environment, file -> one frozen Settings
+    run             settings -> reports -> outputs
+    display         progress on a terminal
     cli             parse, call, print, exit status
 """
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import bz2
 import io
 import lzma
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from backports import zstd
 from isal import igzip_lib
@@ -32,7 +32,8 @@ MAGIC: Final = {
     "xz": (b"\xfd7zXZ\x00",),
 }
 _LONGEST: Final = 6
-_FAULTS: Final = (OSError, EOFError, ValueError, igzip_lib.error, zstd.ZstdError, lzma.LZMAError)
+_IGZIP: Final = cast("type[Exception]", igzip_lib.error)  # its stub has an instance
+_FAULTS: Final = (OSError, EOFError, ValueError, _IGZIP, zstd.ZstdError, lzma.LZMAError)
 
 
 class _Decompressor(Protocol):

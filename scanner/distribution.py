@@ -19,6 +19,39 @@ if TYPE_CHECKING:
     from scanner.wheel import WheelContents
 
 
+class Kind(enum.Enum):
+    """How a distribution sits in the target."""
+
+    INSTALLED = "installed"
+    VENDORED = "vendored"
+    WHEEL = "wheel"
+    CACHED = "cached"
+    BUNDLED = "bundled"
+
+
+class Origin(enum.Enum):
+    """Where the bytes come from; decided by bytes."""
+
+    CHAINGUARD = "chainguard"
+    UPSTREAM = "upstream"
+    AMBIGUOUS = "ambiguous"
+    SOURCE = "source"
+    OS = "os"
+    CONDA = "conda"
+    LOCAL = "local"
+    UNKNOWN = "unknown"
+    UNCHECKED = "unchecked"
+
+
+class Integrity(enum.Enum):
+    """How the bytes stand to the wheel they come from."""
+
+    INTACT = "intact"
+    PRUNED = "pruned"
+    MODIFIED = "modified"
+    NONE = "none"
+
+
 class FindingKind(enum.Enum):
     """Things about the target that are no distribution (contract, "findings")."""
 

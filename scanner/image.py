@@ -48,6 +48,11 @@ class Platform:
         machine = _host.machine().lower()
         return cls("linux", _ARCHITECTURES.get(machine, machine))
 
+    @property
+    def usual(self) -> Platform:
+        """This platform with its architecture's usual variant written out, if it names none."""
+        return Platform(self.os, self.architecture, self.variant or _DEFAULT_VARIANTS.get(self.architecture))
+
     def matches(self, other: Platform) -> bool:
         """Whether ``other``, from an index, is what this one asks for; no variant asks for the usual one."""
         if (self.os, self.architecture) != (other.os, other.architecture):

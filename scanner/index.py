@@ -112,3 +112,21 @@ class Index(Protocol):
         The result has ``sha256`` set in any case where ``whole`` is true (computed if the page names none).
         Raises :class:`scanner.errors.IndexUnavailable` or :class:`scanner.errors.WheelUnreadable`.
         """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndexSpec:
+    """An index as it is asked for: on the command line, or in the configuration.
+
+    ``location`` is a simple-API URL (userinfo in it is used, never shown), a folder, a ``file://`` URL or a
+    file. The ``*_env`` fields are names of environment variables that hold the secrets.
+    """
+
+    location: str
+    role: Role
+    name: str | None = None
+    kind: str | None = None
+    built_only: bool = False
+    username_env: str | None = None
+    password_env: str | None = None
+    token_env: str | None = None

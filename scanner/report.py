@@ -7,48 +7,37 @@ value out of them. Nothing here decides anything.
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, Final
 
 import scanner
-from scanner.distribution import Finding
+from scanner.distribution import Finding, Integrity, Kind, Origin
 from scanner.index import Evidence, Role
 
+__all__ = [
+    "APPLICABLE",
+    "SCHEMA",
+    "Available",
+    "DistributionLine",
+    "FileCounts",
+    "FileLine",
+    "IndexLine",
+    "Integrity",
+    "Kind",
+    "LayerLine",
+    "MatchLine",
+    "Origin",
+    "Report",
+    "Summary",
+    "TargetLine",
+    "as_object",
+    "is_verified",
+    "summarise",
+]
+
 SCHEMA: Final = "cgscan-report/1"
-
-
-class Kind(enum.Enum):
-    """How a distribution sits in the target."""
-
-    INSTALLED = "installed"
-    VENDORED = "vendored"
-    WHEEL = "wheel"
-    CACHED = "cached"
-    BUNDLED = "bundled"
-
-
-class Origin(enum.Enum):
-    """Where the bytes come from; decided by bytes."""
-
-    CHAINGUARD = "chainguard"
-    UPSTREAM = "upstream"
-    AMBIGUOUS = "ambiguous"
-    SOURCE = "source"
-    OS = "os"
-    CONDA = "conda"
-    LOCAL = "local"
-    UNKNOWN = "unknown"
-    UNCHECKED = "unchecked"
-
-
-class Integrity(enum.Enum):
-    """How the bytes stand to the wheel they come from."""
-
-    INTACT = "intact"
-    PRUNED = "pruned"
-    MODIFIED = "modified"
-    NONE = "none"
 
 
 APPLICABLE: Final = frozenset(
@@ -225,8 +214,25 @@ def _counted(values: Sequence[str], order: Sequence[str]) -> dict[str, int]:
     return {name: values.count(name) for name in order if name in values}
 
 
+_LONE: Final = re.compile("[\ud800-\udfff]")
+
+
+def valid_text(text: str) -> str:
+    """The text with lone surrogates written out, so that it is valid UTF-8 and valid JSON everywhere.
+
+    A byte of a file name that is no UTF-8 is a lone surrogate in Python (PEP 383) and becomes ``\\xff``.
+    JSON's own escape for one is refused by many readers (RFC 8259, section 8.2).
+    """
+    return _LONE.sub(_written_out, text)
+
+
+def _written_out(lone: re.Match[str]) -> str:
+    number = ord(lone[0])
+    return f"\\x{number - 0xDC00:02x}" if 0xDC80 <= number <= 0xDCFF else f"\\u{number:04x}"
+
+
 def as_object(report: Report) -> dict[str, Any]:
-    """The JSON value of a report, in the schema's order of fields."""
+    """The JSON value of a report, in the schema's order of fields; every text in it is valid UTF-8."""
     return {name: _plain(getattr(report, name)) for name in _ORDER}
 
 
@@ -237,10 +243,12 @@ def _plain(value: object) -> Any:
     match value:
         case enum.Enum():
             return value.value
+        case str():
+            return valid_text(value)
         case tuple() | list():
             return [_plain(item) for item in value]
         case dict():
-            return {str(key): _plain(item) for key, item in value.items()}
+            return {valid_text(str(key)): _plain(item) for key, item in value.items()}
         case _ if is_dataclass(value) and not isinstance(value, type):
             return {part.name: _plain(getattr(value, part.name)) for part in fields(value)}
         case _:

@@ -1,0 +1,218 @@
+"""Which wheels may explain a distribution: the listed ones of its project and version, and whose they are.
+
+The index's word that a wheel is Chainguard's goes through the ladder of evidence here (contract,
+"evidence"): a ``python-upstream`` path, or the same sha256 on an upstream index, makes a wheel
+``upstream``, whatever else it says.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from packaging.version import InvalidVersion, Version
+
+from scanner.digest import Digest
+from scanner.distribution import Origin
+from scanner.environment import Environment, fits
+from scanner.errors import IndexFailure
+from scanner.index import Evidence, Index, IndexFile, Role, Tier
+from scanner.match import Candidate
+
+if TYPE_CHECKING:
+    from packaging.utils import NormalizedName
+
+    from scanner.image import Platform
+    from scanner.wheel import WheelContents
+
+_REMEDIATED = re.compile(r"cgr\.(?P<number>\d+)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What is asked of the indexes. ``tags`` are those of the installed WHEEL; empty asks for all that fit."""
+
+    project: NormalizedName
+    version: str | None
+    tags: frozenset[str]
+    environment: Environment
+    platform: Platform | None
+    musl: bool
+
+    @property
+    def parsed(self) -> Version | None:
+        """The version by PEP 440, None where it is none."""
+        try:
+            return Version(self.version or "")
+        except InvalidVersion:
+            return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listing:
+    """What every index has listed for one project. ``failures`` are one line for each that could not answer."""
+
+    files: tuple[tuple[Index, tuple[IndexFile, ...]], ...]
+    failures: tuple[str, ...]
+    failed_roles: frozenset[Role]
+
+    @classmethod
+    def ask(cls, project: NormalizedName, indexes: Sequence[Index]) -> Listing:
+        """Ask all indexes for a project."""
+        answered: list[tuple[Index, tuple[IndexFile, ...]]] = []
+        failures: list[str] = []
+        failed: set[Role] = set()
+        for index in indexes:
+            try:
+                answered.append((index, tuple(index.files(project))))
+            except IndexFailure as problem:
+                failures.append(f"{index.name}: {problem.message}")
+                failed.add(index.role)
+        return cls(files=tuple(answered), failures=tuple(failures), failed_roles=frozenset(failed))
+
+    def asked(self, role: Role) -> bool:
+        """Whether an index of the role has answered and none has failed."""
+        return role not in self.failed_roles and any(index.role is role for index, _ in self.files)
+
+    @property
+    def upstream_files(self) -> list[tuple[Index, IndexFile]]:
+        """The files of all upstream indexes."""
+        return [(index, file) for index, files in self.files if index.role is Role.UPSTREAM for file in files]
+
+
+@dataclass(kw_only=True)
+class Gathered:
+    """The candidates for one question, and what could not be read of them."""
+
+    candidates: list[Candidate] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+
+
+class Gathering:
+    """Candidates for one distribution. Wheels are read when they are needed and remembered by their index."""
+
+    def __init__(self, question: Question, indexes: Sequence[Index]) -> None:
+        self.question = question
+        self.listing = Listing.ask(question.project, indexes)
+
+    def gather(self, *, wide: bool, whole: frozenset[str] = frozenset()) -> Gathered:
+        """The wheels of this version: of the installed tags and pure ones, or ``wide``, all that fit.
+
+        File names in ``whole`` are read as a whole and proved.
+        """
+        found = Gathered()
+        taken: set[Digest] = set()
+        for role in (Role.UPSTREAM, Role.CHAINGUARD):
+            for index, file in self._of_version(role):
+                if self._is_asked_for(file, wide=wide):
+                    self._take(found, taken, index, file, whole=file.filename in whole)
+        return found
+
+    def _of_version(self, role: Role) -> Iterable[tuple[Index, IndexFile]]:
+        wanted = self.question.parsed
+        for index, files in self.listing.files:
+            for file in files if index.role is role else ():
+                if file.wheel is not None and (wanted is None or file.wheel.version == wanted):
+                    yield index, file
+
+    def _is_asked_for(self, file: IndexFile, *, wide: bool) -> bool:
+        assert file.wheel is not None
+        if wide or not self.question.tags:
+            return self._fits(file)
+        own = {str(tag) for tag in file.wheel.tags}
+        return bool(own & self.question.tags) or all(tag.platform == "any" for tag in file.wheel.tags)
+
+    def _fits(self, file: IndexFile) -> bool:
+        question = self.question
+        tags = file.wheel.tags if file.wheel else ()
+        return fits(tags, question.environment, question.platform, musl=question.musl)
+
+    def _take(self, found: Gathered, taken: set[Digest], index: Index, file: IndexFile, *, whole: bool) -> None:
+        if file.sha256 in taken:
+            return  # the same bytes are there already; upstream indexes come first, so they are upstream's
+        try:
+            contents = index.wheel(file, whole=whole)
+        except IndexFailure as problem:
+            found.failures.append(f"{index.name}: {problem.message}")
+            return
+        if contents.sha256 is not None:
+            if contents.sha256 in taken:
+                return
+            taken.add(contents.sha256)
+        origin, evidence = self.origin(index, file, contents)
+        found.candidates.append(
+            Candidate(index=index.name, file=file, contents=contents, origin=origin, evidence=evidence)
+        )
+
+    # --- evidence ---
+
+    def origin(self, index: Index, file: IndexFile, contents: WheelContents | None) -> tuple[Origin, Evidence | None]:
+        """Whose a listed wheel is, and why it counts as Chainguard's. ``contents`` None: its SBOM is not known."""
+        if index.role is Role.UPSTREAM or file.tier is Tier.FALLBACK:
+            return Origin.UPSTREAM, None
+        sha256 = contents.sha256 if contents else file.sha256
+        if sha256 is not None and any(other.sha256 == sha256 for _, other in self.listing.upstream_files):
+            return Origin.UPSTREAM, None
+        evidence = self._evidence(index, file, contents, sha256)
+        return (Origin.CHAINGUARD if evidence else Origin.UNKNOWN), evidence
+
+    def _evidence(
+        self, index: Index, file: IndexFile, contents: WheelContents | None, sha256: Digest | None
+    ) -> Evidence | None:
+        """The strongest rung that holds."""
+        sbom = contents is not None and contents.claims_chainguard
+        built = file.tier is Tier.BUILT
+        remediated = _remediation(file) is not None
+        if index.built_only:
+            return Evidence.BUILT_ONLY
+        if (sbom or built or remediated) and sha256 is not None and self._upstream_serves_other_bytes(file):
+            return Evidence.NOT_UPSTREAM
+        if built:
+            return Evidence.PATH
+        return Evidence.SBOM if sbom else None
+
+    def _upstream_serves_other_bytes(self, file: IndexFile) -> bool:
+        """Whether upstream was asked and has no file of that name, or one whose sha256 it tells (it is another one)."""
+        if not self.listing.asked(Role.UPSTREAM):
+            return False
+        same_name = [other for _, other in self.listing.upstream_files if other.filename == file.filename]
+        return all(other.sha256 is not None for other in same_name)
+
+    # --- what Chainguard offers ---
+
+    def same_version(self) -> str | None:
+        """The file name of a wheel of this version that Chainguard built for this interpreter and platform."""
+        for index, file in self._of_version(Role.CHAINGUARD):
+            if file.yanked or not self._fits(file):
+                continue
+            origin, _ = self.origin(index, file, None)
+            if origin is Origin.UNKNOWN:
+                try:
+                    origin, _ = self.origin(index, file, index.wheel(file))
+                except IndexFailure:
+                    continue
+            if origin is Origin.CHAINGUARD:
+                return file.filename
+        return None
+
+    def remediated(self) -> str | None:
+        """The highest ``+cgr.N`` version of this release that fits."""
+        wanted = self.question.parsed
+        found: list[Version] = []
+        for index, files in self.listing.files:
+            for file in files if index.role is Role.CHAINGUARD else ():
+                name = file.wheel
+                if wanted is None or name is None or _remediation(file) is None or file.tier is Tier.FALLBACK:
+                    continue
+                if name.version.public == wanted.public and self._fits(file):
+                    found.append(name.version)
+        return str(max(found)) if found else None
+
+
+def _remediation(file: IndexFile) -> int | None:
+    """N of a ``+cgr.N`` version."""
+    name = file.wheel
+    found = _REMEDIATED.fullmatch(name.version.local or "") if name else None
+    return int(found["number"]) if found else None

@@ -1,0 +1,311 @@
+"""One root file system out of a target's inventories, with the layer of each path.
+
+Rules: OCI image-spec, layer.md; where it is silent, what containerd and umoci do (facts,
+"Applying layers"): entries apply in their order; a whiteout and an opaque mark hide what lower layers
+brought and never what their own layer did, wherever they stand in it; an entry replaces what is
+there, only directories merge; parents that are links are followed inside the root; a file in
+the way of a parent is replaced by a directory; a hard link shares the bytes its target has then.
+
+Nothing is ever read from the machine's own file system here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final, Self
+
+from scanner.distribution import Finding, FindingKind
+from scanner.inventory import Entry, Inventory
+from scanner.wheel import WheelContents
+
+_HOPS: Final = 40
+
+
+class Node:
+    """What stands at one path. ``children`` is a mapping for directories, else None.
+
+    ``layer`` wrote it last; ``since`` is the lowest layer since which it has had its bytes without a
+    break; ``writers`` are all layers that wrote a file at this path since it was last gone.
+    """
+
+    __slots__ = ("children", "entry", "layer", "since", "writers")
+
+    def __init__(self, entry: Entry, layer: int, earlier: Node | None = None) -> None:
+        self.entry = entry
+        self.layer = layer
+        self.since = layer
+        self.writers: tuple[int, ...] = (layer,)
+        self.children: dict[str, Node] | None = {} if entry.kind == "directory" else None
+        if earlier is not None and earlier.entry.kind == "file" and entry.kind == "file":
+            self.writers = earlier.writers if layer in earlier.writers else (*earlier.writers, layer)
+            if earlier.entry.sha256 == entry.sha256:
+                self.since = earlier.since
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegularFile:
+    """A regular file as a reader sees it. ``path`` is absolute and real: no part of it is a link."""
+
+    path: str
+    sha256: bytes
+    size: int
+    layer: int
+    since: int
+    writers: tuple[int, ...]
+
+
+class RootFS:
+    """The merged tree. Paths given to its methods are absolute; links are followed inside the root."""
+
+    def __init__(
+        self,
+        root: Node,
+        contents: Mapping[bytes, bytes],
+        wheels: Mapping[bytes, WheelContents],
+        findings: Sequence[Finding],
+    ) -> None:
+        self._root = root
+        self._contents = contents
+        self.wheels = wheels
+        self.findings = tuple(findings)
+
+    @classmethod
+    def of(cls, inventories: Sequence[Inventory]) -> Self:
+        """Merge inventories, the lowest layer first."""
+        merging = _Merging()
+        for layer, inventory in enumerate(inventories):
+            merging.apply(inventory, layer)
+        return cls(merging.root, merging.contents, merging.wheels, merging.findings)
+
+    def resolve(self, path: str, *, follow_last: bool = True) -> str | None:
+        """The real path; None where there is nothing, or links loop or lead nowhere."""
+        found = _find(self._root, path, follow_last=follow_last)
+        return None if found is None else "/" + "/".join(found[0])
+
+    def node(self, path: str, *, follow_last: bool = True) -> Node | None:
+        """What stands at a path, links followed."""
+        found = _find(self._root, path, follow_last=follow_last)
+        return None if found is None else found[1]
+
+    def file(self, path: str) -> RegularFile | None:
+        """The regular file at a path, links followed; None for anything else."""
+        found = _find(self._root, path, follow_last=True)
+        if found is None or found[1].entry.kind != "file":
+            return None
+        parts, node = found
+        assert node.entry.sha256 is not None
+        return RegularFile(
+            path="/" + "/".join(parts),
+            sha256=node.entry.sha256,
+            size=node.entry.size,
+            layer=node.layer,
+            since=node.since,
+            writers=node.writers,
+        )
+
+    def read(self, path: str) -> bytes | None:
+        """The bytes of a file, if they were kept."""
+        file = self.file(path)
+        return None if file is None else self._contents.get(file.sha256)
+
+    def children(self, path: str) -> Mapping[str, Node]:
+        """What a directory holds, by name; empty for anything else."""
+        node = self.node(path)
+        return node.children if node is not None and node.children is not None else {}
+
+    def walk(self, path: str = "/") -> Iterator[tuple[str, Node]]:
+        """Every path below a directory and what stands there, parents first, by name; links are not followed."""
+        start = self.node(path)
+        pending = [("" if path == "/" else path.rstrip("/"), start)] if start is not None else []
+        while pending:
+            prefix, node = pending.pop()
+            if prefix:
+                yield prefix, node
+            for name in sorted(node.children or (), reverse=True):
+                assert node.children is not None
+                pending.append((f"{prefix}/{name}", node.children[name]))
+
+
+def _split(path: str) -> list[str]:
+    return [part for part in path.split("/") if part]
+
+
+def _find(root: Node, path: str, *, follow_last: bool) -> tuple[list[str], Node] | None:
+    """Walk to a path inside the root. ``..`` at the root stays there."""
+    todo = _split(path)[::-1]
+    trail: list[tuple[str, Node]] = []
+    node = root
+    hops = 0
+    while todo:
+        part = todo.pop()
+        if part == ".":
+            continue
+        if part == "..":
+            if trail:
+                trail.pop()
+            node = trail[-1][1] if trail else root
+            continue
+        child = (node.children or {}).get(part)
+        if child is None:
+            return None
+        if child.entry.kind == "symlink" and (todo or follow_last):
+            hops += 1
+            if hops > _HOPS or len(todo) > 4096:
+                return None
+            if child.entry.link.startswith("/"):
+                trail, node = [], root
+            todo += _split(child.entry.link)[::-1]
+            continue
+        trail.append((part, child))
+        node = child
+    return [name for name, _ in trail], node
+
+
+class _Loop(Exception):
+    """Links that never arrive."""
+
+
+class _Merging:
+    """The tree while layers are put on it."""
+
+    def __init__(self) -> None:
+        self.root = Node(Entry("", "directory"), 0)
+        self.contents: dict[bytes, bytes] = {}
+        self.wheels: dict[bytes, WheelContents] = {}
+        self.findings: list[Finding] = []
+        self._parents: dict[str, Node] = {}
+        self._pending: list[Entry] = []
+
+    def apply(self, inventory: Inventory, layer: int) -> None:
+        self.contents.update(inventory.contents)
+        self.wheels.update(inventory.wheels)
+        self.findings += [replace(finding, layer=layer) for finding in inventory.findings]
+        self._parents.clear()
+        self._pending = []
+        for entry in inventory.entries:
+            self._guarded(entry, layer)
+        # A hard link may stand before its target in the archive.
+        waiting, self._pending = self._pending, []
+        for entry in waiting:
+            self._guarded(entry, layer)
+        for entry in self._pending:
+            self._report(entry, layer, FindingKind.DANGLING_LINK, f"a hard link to /{entry.link}, which is not there")
+
+    def _guarded(self, entry: Entry, layer: int) -> None:
+        try:
+            self._apply_entry(entry, layer)
+        except _Loop:
+            self._report(entry, layer, FindingKind.UNSAFE_ENTRY, "a link among its parents loops")
+
+    def _report(self, entry: Entry, layer: int, kind: FindingKind, detail: str) -> None:
+        if len(self.findings) < 100_000:
+            self.findings.append(Finding(kind=kind, path="/" + entry.path, layer=layer, detail=detail))
+
+    def _apply_entry(self, entry: Entry, layer: int) -> None:
+        match entry.kind:
+            case "opaque":
+                self._hide_children(entry.path, layer)
+            case "whiteout":
+                self._hide(entry.path, layer)
+            case "hardlink":
+                self._link(entry, layer)
+            case _:
+                self._put(entry, layer)
+
+    # --- hiding ---
+
+    def _hide_children(self, path: str, layer: int) -> None:
+        found = _find(self.root, path, follow_last=True)
+        if found is not None:
+            for name in list(found[1].children or ()):
+                self._remove_lower(found[1], name, layer)
+
+    def _hide(self, path: str, layer: int) -> None:
+        folder, _, name = path.rpartition("/")
+        found = _find(self.root, folder, follow_last=True)
+        if found is not None:
+            self._remove_lower(found[1], name, layer)
+
+    def _remove_lower(self, parent: Node, name: str, layer: int) -> None:
+        """Take away what lower layers brought below ``name``; keep what ``layer`` did."""
+        if parent.children is None or name not in parent.children:
+            return
+        self._parents.clear()
+        if not _strip(parent.children[name], layer):
+            del parent.children[name]
+
+    # --- putting ---
+
+    def _put(self, entry: Entry, layer: int) -> None:
+        folder, _, name = entry.path.rpartition("/")
+        parent = self._parent(folder, layer)
+        assert parent.children is not None
+        earlier = parent.children.get(name)
+        if entry.kind == "directory" and earlier is not None and earlier.children is not None:
+            earlier.layer = layer
+            earlier.entry = entry
+            return
+        turning = earlier is not None and (earlier.children is not None or earlier.entry.kind == "symlink")
+        if turning or entry.kind == "symlink":
+            self._parents.clear()  # what the known parents were found by has changed
+        parent.children[name] = Node(entry, layer, earlier)
+
+    def _link(self, entry: Entry, layer: int) -> None:
+        """A hard link: the leaf of the target is not followed, its parents are (link(2))."""
+        found = _find(self.root, entry.link, follow_last=False)
+        if found is None:
+            self._pending.append(entry)
+        elif found[1].children is not None:
+            self._report(entry, layer, FindingKind.UNSAFE_ENTRY, f"a hard link to the directory /{entry.link}")
+        elif "/".join(found[0]) != entry.path:
+            self._put(found[1].entry._replace(path=entry.path), layer)
+
+    def _parent(self, folder: str, layer: int) -> Node:
+        """The directory an entry goes into, made if it is not there; links are followed inside the root."""
+        known = self._parents.get(folder)
+        if known is not None:
+            return known
+        todo = _split(folder)[::-1]
+        trail: list[Node] = [self.root]
+        hops = 0
+        while todo:
+            part = todo.pop()
+            if part == ".":
+                continue
+            if part == "..":
+                trail = trail[:-1] or [self.root]
+                continue
+            children = trail[-1].children
+            assert children is not None
+            child = children.get(part)
+            if child is not None and child.entry.kind == "symlink":
+                hops += 1
+                if hops > _HOPS or len(todo) > 4096:
+                    raise _Loop
+                trail = [self.root] if child.entry.link.startswith("/") else trail
+                todo += _split(child.entry.link)[::-1]
+                continue
+            if child is None or child.children is None:
+                child = children[part] = Node(Entry("", "directory"), layer)
+            trail.append(child)
+        self._parents[folder] = trail[-1]
+        return trail[-1]
+
+
+def _strip(top: Node, layer: int) -> bool:
+    """Remove from a subtree what layers below ``layer`` wrote; whether anything is left of it.
+
+    Written without recursion: a tree may be as deep as an attacker likes.
+    """
+    order = [top]
+    for node in order:
+        order += (node.children or {}).values()
+    alive: set[int] = set()
+    for node in reversed(order):
+        if node.children is not None:
+            for name in [name for name, child in node.children.items() if id(child) not in alive]:
+                del node.children[name]
+        if node.layer >= layer or node.children:
+            alive.add(id(node))
+    return id(top) in alive

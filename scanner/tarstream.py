@@ -1,0 +1,356 @@
+"""The entries of a tar stream, forward only, to the end-of-archive blocks or an error.
+
+Why not :mod:`tarfile`: it stops in silence at a damaged header, so that files behind it are never
+seen; it allocates whatever an extended header declares; and its objects cost more than hashing does.
+Formats: ustar and PAX (POSIX.1-2001, pax), GNU long names, base-256 numbers and sparse files of
+all four kinds (GNU tar manual, "Sparse Formats"). Where readers differ, this one does what Go's
+``archive/tar`` does, because runtimes unpack with it: links and devices have no data whatever
+their size says, global PAX headers change nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
+
+from scanner.errors import LimitExceeded, MalformedArchive, TruncatedStream
+
+if TYPE_CHECKING:
+    from scanner.limits import Limits
+
+BLOCK: Final = 512
+_CHUNK: Final = 1024 * 1024
+_ZEROS: Final = bytes(64 * 1024)
+_ZERO_BLOCK: Final = bytes(BLOCK)
+_KINDS: Final = {
+    b"0": "file",
+    b"\0": "file",
+    b"7": "file",
+    b"S": "file",
+    b"1": "hardlink",
+    b"2": "symlink",
+    b"3": "other",
+    b"4": "other",
+    b"5": "directory",
+    b"6": "other",
+}
+_WITHOUT_DATA: Final = frozenset({b"1", b"2", b"3", b"4", b"5", b"6"})
+
+
+class TarEntry(NamedTuple):
+    """One entry. ``kind`` is ``file directory symlink hardlink other``; ``size`` is bytes of content, holes included.
+
+    Names are UTF-8 with surrogateescape, as they stand in the archive. ``fault`` says what is odd
+    about the header, if something is: a reader of another make could see another entry.
+    """
+
+    name: str
+    kind: str
+    size: int
+    link: str
+    mtime: int
+    fault: str | None
+
+
+class TarStream:
+    """Iterate over the entries of ``source``; :meth:`chunks` gives the current one's content.
+
+    ``what`` names the stream in errors. Raises :class:`TruncatedStream`, :class:`MalformedArchive` and
+    :class:`LimitExceeded`. The source is read to the end-of-archive blocks, not beyond the chunk they are in.
+    """
+
+    def __init__(self, source: BinaryIO, *, what: str, limits: Limits) -> None:
+        self._source = source
+        self._what = what
+        self._limits = limits
+        self._buffer = b""
+        self._at = 0
+        self._left = 0  # stored bytes of the current entry that were not given yet
+        self._padding = 0
+        self._holes: tuple[tuple[int, int], ...] | None = None
+        self._size = 0
+
+    def __iter__(self) -> Iterator[TarEntry]:
+        first = True
+        while True:
+            self._skip(self._left + self._padding)
+            self._left = self._padding = 0
+            header = self._header(first=first)
+            if header is None:
+                return
+            first = False
+            yield from self._entry(header)
+
+    def chunks(self) -> Iterator[bytes | memoryview]:
+        """The current entry's content, in order, holes filled with zeros."""
+        if self._holes is None:
+            yield from self._stored(self._left)
+            return
+        position = 0
+        for offset, length in self._holes:
+            yield from _zeros(offset - position)
+            yield from self._stored(length)
+            position = offset + length
+        yield from _zeros(self._size - position)
+
+    # --- headers ---
+
+    def _header(self, *, first: bool) -> bytes | None:
+        """The next header block; None at the end of the archive."""
+        block = self._take(BLOCK, at_end=first)
+        if block is None:
+            return None  # a stream without a byte: an empty layer
+        if block == _ZERO_BLOCK:
+            following = self._take(BLOCK, at_end=True)
+            if following in (None, _ZERO_BLOCK):
+                return None
+            raise MalformedArchive(f"{self._what}: a single zero block, and entries behind it")
+        return block
+
+    def _entry(self, header: bytes) -> Iterator[TarEntry]:
+        """Read one header with the extended headers before it; yields nothing for a global one."""
+        pax: dict[str, str] = {}
+        long_name = long_link = None
+        while (kind := self._checked(header)) in (b"x", b"X", b"g", b"L", b"K"):
+            data = self._extended(header)
+            if kind in (b"x", b"X"):
+                pax |= self._pax(data)
+            elif kind == b"L":
+                long_name = _text(data)
+            elif kind == b"K":
+                long_link = _text(data)
+            elif not pax and long_name is None and long_link is None:
+                return
+            following = self._header(first=False)
+            if following is None:
+                raise TruncatedStream(f"{self._what}: ends behind an extended header")
+            header = following
+        name = pax.get("path", long_name) or _name(header)
+        link = pax.get("linkpath", long_link) or _text(header[157:257])
+        yield self._described(header, kind, name, link, pax)
+
+    def _checked(self, header: bytes) -> bytes:
+        """The type of a header whose checksum is right."""
+        claimed = self._number(header[148:156], "checksum")
+        total = sum(header) - sum(header[148:156]) + 8 * 32
+        if claimed != total:
+            raise MalformedArchive(f"{self._what}: damaged header (wrong checksum), or no tar at all")
+        return header[156:157]
+
+    def _described(self, header: bytes, kind: bytes, name: str, link: str, pax: dict[str, str]) -> TarEntry:
+        declared = self._number(header[124:136], "size")
+        fault = None
+        stored = declared
+        if "size" in pax:
+            stored = self._decimal(pax["size"], "size")
+            if declared not in (0, stored):
+                fault = "its two headers disagree about its size"
+        if kind in _WITHOUT_DATA:
+            stored = 0
+        what = _KINDS.get(kind)
+        if what is None:
+            what, fault = "other", f"unknown kind of entry {kind!r}"
+        if kind in (b"0", b"\0") and name.endswith("/"):
+            what = "directory"
+        self._left = stored
+        self._padding = -stored % BLOCK
+        self._size = stored
+        self._holes = None
+        if what == "file":
+            name = self._sparse(header, kind, name, pax)
+        mtime = self._number(header[136:148], "mtime", signed=True)
+        return TarEntry(name, what, self._size if what == "file" else 0, link, mtime, fault)
+
+    # --- sparse files ---
+
+    def _sparse(self, header: bytes, kind: bytes, name: str, pax: dict[str, str]) -> str:
+        """Set the map of a sparse file; gives its real name (PAX 1.0 hides it)."""
+        if kind == b"S":
+            self._holes = self._old_gnu_map(header)
+            self._size = self._number(header[483:495], "real size")
+        elif pax.get("GNU.sparse.major") == "1":
+            self._size = self._decimal(pax.get("GNU.sparse.realsize", ""), "real size")
+            self._holes = self._pax_map()
+            name = pax.get("GNU.sparse.name", name)
+        elif "GNU.sparse.map" in pax or "GNU.sparse.size" in pax:
+            self._size = self._decimal(pax.get("GNU.sparse.size", pax.get("GNU.sparse.realsize", "")), "real size")
+            numbers = [self._decimal(text, "sparse map") for text in pax.get("GNU.sparse.map", "").split(",") if text]
+            self._holes = tuple(zip(numbers[::2], numbers[1::2], strict=False))
+            name = pax.get("GNU.sparse.name", name)
+        self._check_map()
+        return name
+
+    def _old_gnu_map(self, header: bytes) -> tuple[tuple[int, int], ...]:
+        fields, extended = header[386:482], header[482:483] != b"\0"
+        pairs = self._pairs(fields)
+        blocks = 0
+        while extended:
+            block = self._exactly(BLOCK)
+            blocks += 1
+            if blocks * BLOCK > self._limits.extended_header:
+                raise LimitExceeded(f"{self._what}: a sparse map beyond the limit extended_header")
+            pairs += self._pairs(block[:504])
+            extended = block[504:505] != b"\0"
+        return tuple(pairs)
+
+    def _pairs(self, fields: bytes) -> list[tuple[int, int]]:
+        pairs = []
+        for start in range(0, len(fields), 24):
+            if fields[start : start + 1] == b"\0":
+                break
+            offset = self._number(fields[start : start + 12], "sparse map")
+            pairs.append((offset, self._number(fields[start + 12 : start + 24], "sparse map")))
+        return pairs
+
+    def _pax_map(self) -> tuple[tuple[int, int], ...]:
+        """PAX 1.0: the map stands before the content, as decimal lines padded to a block."""
+        numbers: list[int] = []
+        rest = b""
+        wanted = 1
+        used = 0
+        while len(numbers) < wanted:
+            if used > self._limits.extended_header or self._left < BLOCK:
+                raise MalformedArchive(f"{self._what}: a sparse map without end")
+            used += BLOCK
+            self._left -= BLOCK
+            *lines, rest = (rest + self._exactly(BLOCK)).split(b"\n")
+            numbers += [self._decimal(line.decode("latin-1"), "sparse map") for line in lines[: wanted - len(numbers)]]
+            if numbers and wanted == 1:
+                wanted = 1 + 2 * min(numbers[0], self._limits.extended_header)
+                numbers += [self._decimal(line.decode("latin-1"), "sparse map") for line in lines[1:wanted]]
+        return tuple(zip(numbers[1:wanted:2], numbers[2:wanted:2], strict=False))
+
+    def _check_map(self) -> None:
+        """A sparse map goes forward, ends in the file and describes just what is stored."""
+        if self._holes is None:
+            return
+        if self._size > self._limits.expansion_grace + self._left * self._limits.expansion_ratio:
+            raise LimitExceeded(f"{self._what}: a sparse file of {self._size} bytes (limit expansion_ratio)")
+        end = stored = 0
+        for offset, length in self._holes:
+            if offset < end or offset + length > self._size:
+                raise MalformedArchive(f"{self._what}: a sparse map that goes backward or beyond its file")
+            end = offset + length
+            stored += length
+        if stored != self._left:
+            raise MalformedArchive(f"{self._what}: a sparse map that does not fit what is stored")
+
+    # --- extended headers ---
+
+    def _extended(self, header: bytes) -> bytes:
+        size = self._number(header[124:136], "size")
+        if size > self._limits.extended_header:
+            raise LimitExceeded(
+                f"{self._what}: an extended header of {size} bytes (limit extended_header, "
+                f"{self._limits.extended_header})"
+            )
+        data = self._exactly(size)
+        self._skip(-size % BLOCK)
+        return data
+
+    def _pax(self, data: bytes) -> dict[str, str]:
+        """The records ``length key=value\\n``; only those keys that change what an entry is."""
+        found: dict[str, str] = {}
+        while data.strip(b"\0"):
+            digits, space, _ = data[:20].partition(b" ")
+            length = int(digits) if space and digits.isdigit() else 0
+            record = data[len(digits) + 1 : length]
+            key, equals, value = record.partition(b"=")
+            if length > len(data) or not equals or not value.endswith(b"\n"):
+                raise MalformedArchive(f"{self._what}: a damaged PAX header")
+            name = _text(key)
+            if name in ("path", "linkpath", "size") or name.startswith("GNU.sparse."):
+                found[name] = value[:-1].decode("utf-8", "surrogateescape")
+            data = data[length:]
+        return found
+
+    # --- numbers ---
+
+    def _number(self, field: bytes, what: str, *, signed: bool = False) -> int:
+        """An octal number, or base-256 with the high bit of the first byte set."""
+        if field[0] & 0x80:
+            value = int.from_bytes(field, "big", signed=True) if field[0] == 0xFF else int.from_bytes(field, "big")
+            value -= 0 if field[0] == 0xFF else 1 << (8 * len(field) - 1)
+        else:
+            digits = field.partition(b"\0")[0].strip(b" ")
+            try:
+                value = int(digits, 8) if digits else 0
+            except ValueError:
+                raise MalformedArchive(f"{self._what}: a header whose {what} is no number") from None
+        if value < 0 and not signed:
+            raise MalformedArchive(f"{self._what}: a header whose {what} is negative")
+        return value
+
+    def _decimal(self, text: str, what: str) -> int:
+        if not text.isascii() or not text.isdigit() or len(text) > 19:
+            raise MalformedArchive(f"{self._what}: a header whose {what} is no number")
+        return int(text)
+
+    # --- bytes ---
+
+    def _fill(self) -> bool:
+        self._buffer = self._source.read(_CHUNK)
+        self._at = 0
+        return bool(self._buffer)
+
+    def _take(self, size: int, *, at_end: bool) -> bytes | None:
+        """``size`` bytes; None at a clean end where ``at_end`` allows one."""
+        end = self._at + size
+        if end <= len(self._buffer):
+            data = self._buffer[self._at : end]
+            self._at = end
+            return data
+        parts = [self._buffer[self._at :]]
+        left = size - len(parts[0])
+        while left and self._fill():
+            self._at = min(left, len(self._buffer))
+            parts.append(self._buffer[: self._at])
+            left -= self._at
+        data = b"".join(parts)
+        if left:
+            self._buffer, self._at = b"", 0
+            if not data and at_end:
+                return None
+            raise TruncatedStream(f"{self._what}: the archive ends before its end-of-archive blocks")
+        return data
+
+    def _exactly(self, size: int) -> bytes:
+        data = self._take(size, at_end=False)
+        assert data is not None
+        return data
+
+    def _stored(self, size: int) -> Iterator[memoryview]:
+        """``size`` stored bytes of the current entry, without copying."""
+        self._left -= size
+        while size:
+            if self._at == len(self._buffer) and not self._fill():
+                raise TruncatedStream(f"{self._what}: the archive ends within a file")
+            part = memoryview(self._buffer)[self._at : self._at + size]
+            self._at += len(part)
+            size -= len(part)
+            yield part
+
+    def _skip(self, size: int) -> None:
+        while size:
+            if self._at == len(self._buffer) and not self._fill():
+                raise TruncatedStream(f"{self._what}: the archive ends within a file")
+            step = min(size, len(self._buffer) - self._at)
+            self._at += step
+            size -= step
+
+
+def _text(field: bytes) -> str:
+    return field.partition(b"\0")[0].decode("utf-8", "surrogateescape")
+
+
+def _name(header: bytes) -> str:
+    """The name of a ustar header, with its prefix; old GNU headers use the prefix field for other things."""
+    name = _text(header[:100])
+    prefix = _text(header[345:500]) if header[257:265] == b"ustar\x0000" else ""
+    return f"{prefix}/{name}" if prefix else name
+
+
+def _zeros(size: int) -> Iterator[bytes]:
+    while size > 0:
+        yield _ZEROS[:size]
+        size -= len(_ZEROS)
