@@ -49,7 +49,9 @@ _KEPT_IN_INFO: Final = frozenset(
 )
 _KEPT_NAMES: Final = frozenset({"pyvenv.cfg", "os-release", "lsb-release"})
 _INFO: Final = (".dist-info", ".egg-info")
-_KEPT_SUFFIXES: Final = (".egg-link", ".pth", ".egg-info")
+_KEPT_SUFFIXES: Final = (".whl", ".egg-link", ".pth", ".egg-info")
+_OF_NOTHING: Final = hashlib.sha256().digest()
+_ODD_NAME: Final = re.compile(r"\.\.|\0|//|(?:^|/)\.(?:/|$)|^/|/$|^$")
 _DPKG_LISTS: Final = "var/lib/dpkg/info/"
 _PACKAGE_LISTS: Final = re.compile(r"(var/lib/dpkg/(status|status\.d/[^/]+)|(usr/)?lib/apk/db/installed)")
 _SCRIPT_FOLDERS: Final = ("bin", "Scripts", "sbin")
@@ -61,15 +63,23 @@ class Entry(NamedTuple):
     """One entry of a layer. ``kind`` is ``file directory symlink hardlink other whiteout opaque``.
 
     ``sha256`` is raw and set for files only; ``link`` is a link's target as written (normalised like a
-    path for hard links); ``path`` of a whiteout is what it hides, of an opaque mark its directory.
+    path for hard links); ``mtime`` is kept for Python files only. A whiteout names what it hides, an opaque
+    mark has its directory as ``folder`` and no name. Folder and name are apart, because a layer has a
+    hundred entries for every folder.
     """
 
-    path: str
+    folder: str
+    name: str
     kind: str
     size: int = 0
     sha256: bytes | None = None
     link: str = ""
     mtime: int = 0
+
+    @property
+    def path(self) -> str:
+        """``folder/name``."""
+        return f"{self.folder}/{self.name}" if self.folder else self.name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +100,7 @@ def take_inventory(tar: BinaryIO, *, limits: Limits, what: str = "layer") -> Inv
     taking = _Taking(limits=limits, what=what)
     stream = TarStream(tar, what=what, limits=limits)
     for entry in stream:
-        taking.take_entry(entry, stream.chunks)
+        taking.take_entry(entry, stream.content)
     return taking.done()
 
 
@@ -120,6 +130,7 @@ class _Taking:
         self._wheels: dict[bytes, WheelContents] = {}
         self._findings: list[Finding] = []
         self._kept = 0
+        self._folders: dict[str, _Folder] = {}
 
     def done(self) -> Inventory:
         return Inventory(
@@ -133,49 +144,59 @@ class _Taking:
         if len(self._findings) < 10_000:
             self._findings.append(Finding(kind=kind, path="/" + path.lstrip("/"), layer=None, detail=detail))
 
-    def add(self, entry: Entry) -> None:
-        self._entries.append(entry)
+    def add(
+        self, path: str, kind: str, *, size: int = 0, sha256: bytes | None = None, link: str = "", mtime: int = 0
+    ) -> None:
+        folder, _, name = path.rpartition("/")
+        folder = self._folder(folder).path
+        self._entries.append(Entry(folder, name, kind, size, sha256, link, mtime))
         if len(self._entries) > self._limits.entries:
             raise LimitExceeded(f"{self._what}: more than {self._limits.entries} entries (limit entries)")
 
+    def _folder(self, path: str) -> _Folder:
+        known = self._folders.get(path)
+        if known is None:
+            known = self._folders[path] = _Folder.of(path)
+        return known
+
     # --- from a tar ---
 
-    def take_entry(self, entry: TarEntry, chunks: Callable[[], Iterable[bytes | memoryview]]) -> None:
+    def take_entry(self, entry: TarEntry, content: Callable[[], Iterable[bytes | memoryview]]) -> None:
         path = self._checked_path(entry.name)
         if entry.fault:
             self.finding(FindingKind.UNSAFE_ENTRY, entry.name, entry.fault)
         if path is None:
             return
-        folder, _, name = path.rpartition("/")
-        if name.startswith(_WHITEOUT):
-            self._take_whiteout(folder, name)
+        if _WHITEOUT in path and path.rpartition("/")[2].startswith(_WHITEOUT):
+            self._take_whiteout(path)
         elif entry.kind == "file":
-            self._take_file(path, entry.size, entry.mtime, chunks())
+            self._take_file(path, entry.size, entry.mtime, content())
         elif entry.kind == "hardlink":
             self._take_hardlink(path, entry)
         elif entry.kind == "symlink" and (not entry.link or len(entry.link) > self._limits.path or "\0" in entry.link):
             self.finding(FindingKind.UNSAFE_ENTRY, path, "a symbolic link whose target is no path")
         else:
-            self.add(Entry(path, entry.kind, 0, None, entry.link, entry.mtime))
+            self.add(path, entry.kind, link=entry.link if entry.kind == "symlink" else "")
 
     def _take_hardlink(self, path: str, entry: TarEntry) -> None:
         target = self._clean(entry.link)
         if not target:
             self.finding(FindingKind.UNSAFE_ENTRY, path, f"a hard link to {entry.link[:200]!r}, outside of the root")
         else:
-            self.add(Entry(path, "hardlink", 0, None, target, entry.mtime))
+            self.add(path, "hardlink", link=target)
 
-    def _take_whiteout(self, folder: str, name: str) -> None:
+    def _take_whiteout(self, path: str) -> None:
+        folder, _, name = path.rpartition("/")
         if name == _OPAQUE:
-            self.add(Entry(folder, "opaque"))
+            self._entries.append(Entry(folder, "", "opaque"))
             return
         if name.startswith(_AUFS):
             return
         hidden = name[len(_WHITEOUT) :]
         if hidden in ("", ".", ".."):
-            self.finding(FindingKind.UNSAFE_ENTRY, f"{folder}/{name}", "a whiteout that names nothing")
+            self.finding(FindingKind.UNSAFE_ENTRY, path, "a whiteout that names nothing")
             return
-        self.add(Entry(f"{folder}/{hidden}" if folder else hidden, "whiteout"))
+        self.add(f"{folder}/{hidden}" if folder else hidden, "whiteout")
 
     def _checked_path(self, name: str) -> str | None:
         """The entry's path, normalised; None where it is the root or cannot be applied."""
@@ -183,7 +204,7 @@ class _Taking:
         if path is None:
             self.finding(FindingKind.UNSAFE_ENTRY, name[:500], "its name escapes the root, or is none")
             return None
-        if len(path) > self._limits.path or path.count("/") >= self._limits.depth:
+        if len(path) > 255 and (len(path) > self._limits.path or path.count("/") >= self._limits.depth):
             self.finding(FindingKind.UNSAFE_ENTRY, path[:500], "its name is longer or deeper than a file system allows")
             return None
         return path or None
@@ -191,60 +212,67 @@ class _Taking:
     @staticmethod
     def _clean(name: str) -> str | None:
         """``a/b`` for ``/a//./b/``, empty for the root; None for a name with ``..`` or NUL."""
-        if "/./" not in name and "//" not in name and ".." not in name and name[:1] not in ("", "/", "."):
-            return None if "\0" in name else name.rstrip("/")
+        if not _ODD_NAME.search(name):
+            return name
         parts = [part for part in name.split("/") if part not in ("", ".")]
         return None if ".." in parts or "\0" in name else "/".join(parts)
 
     # --- from a disk ---
 
     def take_disk(self, relative: str, path: Path, status: os.stat_result) -> None:
-        mtime = int(status.st_mtime)
         if stat.S_ISLNK(status.st_mode):
-            self.add(Entry(relative, "symlink", 0, None, str(path.readlink()), mtime))
+            self.add(relative, "symlink", link=str(path.readlink()))
         elif stat.S_ISDIR(status.st_mode):
-            self.add(Entry(relative, "directory", 0, None, "", mtime))
+            self.add(relative, "directory")
         elif stat.S_ISREG(status.st_mode):
             try:
                 with path.open("rb") as file:
-                    self._take_file(relative, status.st_size, mtime, iter(lambda: file.read(CHUNK), b""))
+                    chunks = iter(lambda: file.read(CHUNK), b"")
+                    mtime = int(status.st_mtime) if relative.endswith((".py", ".pyc")) else 0
+                    self._take_file(relative, status.st_size, mtime, chunks)
             except OSError as problem:
                 self.finding(FindingKind.UNREADABLE, relative, f"could not be read: {problem.strerror}")
         else:
-            self.add(Entry(relative, "other", 0, None, "", mtime))
+            self.add(relative, "other")
 
     # --- files ---
 
     def _take_file(self, path: str, size: int, mtime: int, chunks: Iterable[bytes | memoryview]) -> None:
         folder, _, name = path.rpartition("/")
-        bound = self._kept_bound(path, folder, name)
-        data = None
+        bound = self._kept_bound(self._folder(folder), name)
         if bound and size > bound:
             self._too_large(path, size, bound)
             bound = 0
-        if bound:
-            data = b"".join(chunks)
-            sha256 = hashlib.sha256(data).digest()
-            size = len(data)
-        else:
-            sha256 = _hashed(chunks)
-        self.add(Entry(path, "file", size, sha256, "", mtime))
-        if data is not None:
-            self._keep(path, folder, name, sha256, data)
+        if not bound:
+            sha256 = self._hashed(chunks)
+            self.add(path, "file", size=size, sha256=sha256, mtime=mtime)
+            return
+        data = b"".join(chunks)
+        sha256 = self._hashed((data,))
+        self.add(path, "file", size=len(data), sha256=sha256, mtime=mtime)
+        self._keep(path, folder, name, sha256, data)
 
-    def _kept_bound(self, path: str, folder: str, name: str) -> int:
+    def _hashed(self, chunks: Iterable[bytes | memoryview]) -> bytes:
+        """Raw sha256; one object for equal ones, because images hold the same file many times."""
+        digest = hashlib.sha256()
+        for chunk in chunks:
+            digest.update(chunk)
+        sha256 = digest.digest()
+        if sha256 == _OF_NOTHING:
+            return _OF_NOTHING
+        return sha256
+
+    def _kept_bound(self, folder: _Folder, name: str) -> int:
         """How many bytes of a file are kept if it is no longer than that; 0 for files that are only hashed."""
-        parent = folder.rpartition("/")[2]
-        in_info = name in _KEPT_IN_INFO and (parent.endswith(_INFO) or parent == "EGG-INFO")
-        sbom = parent == "sboms" and ".dist-info/" in folder + "/"
-        dpkg_list = folder + "/" == _DPKG_LISTS and name.endswith((".list", ".md5sums"))
-        if in_info or sbom or dpkg_list or name in _KEPT_NAMES or name.endswith(_KEPT_SUFFIXES):
+        if folder.all_kept or (folder.info and name in _KEPT_IN_INFO):
             return self._limits.kept_file
-        if name.endswith(".whl"):
-            return self._limits.archive
-        if _PACKAGE_LISTS.fullmatch(path):
+        if name.endswith(_KEPT_SUFFIXES) or name in _KEPT_NAMES:
+            return self._limits.archive if name.endswith(".whl") else self._limits.kept_file
+        if folder.dpkg_lists:
+            return self._limits.kept_file if name.endswith((".list", ".md5sums")) else 0
+        if folder.databases and _PACKAGE_LISTS.fullmatch(f"{folder.path}/{name}"):
             return self._limits.kept_file * 4
-        return _SCRIPT_SIZE if parent in _SCRIPT_FOLDERS else 0
+        return _SCRIPT_SIZE if folder.scripts else 0
 
     def _too_large(self, path: str, size: int, bound: int) -> None:
         """A file that would be read and is too large for it; scripts are matched by their digest alone."""
@@ -277,11 +305,27 @@ class _Taking:
             self.finding(FindingKind.UNREADABLE, path, problem.message)
 
 
-def _hashed(chunks: Iterable[bytes | memoryview]) -> bytes:
-    digest = hashlib.sha256()
-    for chunk in chunks:
-        digest.update(chunk)
-    return digest.digest()
+class _Folder(NamedTuple):
+    """What a folder's path says of the files in it; worked out once for all of them."""
+
+    path: str
+    info: bool
+    all_kept: bool
+    dpkg_lists: bool
+    databases: bool
+    scripts: bool
+
+    @classmethod
+    def of(cls, path: str) -> _Folder:
+        name = path.rpartition("/")[2]
+        return cls(
+            path=path,
+            info=name.endswith(_INFO) or name == "EGG-INFO",
+            all_kept=name == "sboms" and ".dist-info/" in path,
+            dpkg_lists=path + "/" == _DPKG_LISTS,
+            databases=path.startswith(("var/lib/dpkg", "lib/apk", "usr/lib/apk")),
+            scripts=name in _SCRIPT_FOLDERS,
+        )
 
 
 def _walk(root: Path, taking: _Taking) -> Iterator[tuple[str, Path, os.stat_result]]:

@@ -21,7 +21,7 @@ class Limits:
     """A manifest, index or image configuration."""
     layers: int = 1024
     """Layers of one image (runtimes stop at 127; squashing tools have made more)."""
-    entries: int = 5_000_000
+    entries: int = 2_000_000
     """Tar entries of one image, all layers together."""
     expanded: int = 64 * GIB
     """Uncompressed bytes of one layer."""
@@ -45,6 +45,10 @@ class Limits:
     """Members of one wheel or archive."""
     member: int = 64 * MIB
     """One metadata member of a wheel that is read as a whole."""
+    wheel_expanded: int = 4 * GIB
+    """All members of one wheel, decompressed; and no more than ``wheel_ratio`` times the file after the grace."""
+    wheel_ratio: int = 100
+    """Decompressed bytes for one byte of a wheel file, once ``expansion_grace`` has passed."""
     wheel_download: int = 4 * GIB
     """One wheel downloaded from an index as a whole."""
     page: int = 64 * MIB

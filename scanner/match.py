@@ -25,11 +25,12 @@ from scanner.wheel import WheelContents
 COMPILED = re.compile(r".*\.(so|pyd|dylib|dll)(\.[0-9.]+)?")
 _INSTALLERS: Final = frozenset({"INSTALLER", "REQUESTED", "direct_url.json", "provenance_url.json"})
 _FIRST_LINES: Final = (b"#!python\n", b"#!python3\n", b"#!pythonw\n", b"#!python\r\n", b"#!python3\r\n")
-_INTERPRETER: Final = rb"[^\n\"'`$;&|<>()\\]*(?:python|pypy)[^\n\"'`$;&|<>()\\/ ]*"
+_PATH: Final = rb"[^\s\"'`$;&|<>()\\]*(?:python|pypy)[^\s\"'`$;&|<>()\\/]*"
+_QUOTED: Final = rb"\"[^\n\"'`$;&|<>()\\]*(?:python|pypy)[^\n\"'`$;&|<>()\\/ ]*\""
 _REWRITTEN = re.compile(
-    rb"#!" + _INTERPRETER + rb"(?: -[A-Za-z]+)?\r?\n"
+    rb"#!" + _PATH + rb"(?: -[A-Za-z]+)?\r?\n"
     # the trampoline for long paths and paths with spaces (distlib, uv), and uv's relocatable one
-    + rb"|#!/bin/sh\n'''exec' (?:\"?" + _INTERPRETER + rb"\"?"
+    + rb"|#!/bin/sh\n'''exec' (?:" + _PATH + rb"|" + _QUOTED
     + rb"|\"\$\(dirname -- \"\$\(realpath -- \"\$0\"\)\"\)\"/'?(?:python|pypy)[0-9.a-z]*'?)"
     + rb" \"\$0\" \"\$@\"\n' '''\n"
 )  # fmt: skip

@@ -20,6 +20,8 @@ from typing import Final
 _DIGEST_SIZES: Final = {"sha256": 32, "sha384": 48, "sha512": 64}
 _DATA = re.compile(r"[^/]+\.data/(?P<scheme>purelib|platlib|scripts|data|headers)/(?P<rest>.+)")
 _FIELD_LIMIT: Final = 1024 * 1024
+_MOST_ROWS: Final = 1_000_000
+_MOST_FAULTS: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +58,9 @@ def parse_record(data: bytes) -> Record:
         for fields in reader:
             if fields:
                 _take(fields, rows, faults, reader.line_num)
+            if len(rows) > _MOST_ROWS or len(faults) > _MOST_FAULTS:
+                faults.append(f"line {reader.line_num}: not read any further")
+                break
     except csv.Error as problem:
         faults.append(f"line {reader.line_num}: {problem}")
     return Record(rows=tuple(rows), faults=tuple(faults))

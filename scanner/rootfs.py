@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Final, Self
 
 from scanner.distribution import Finding, FindingKind
@@ -20,6 +21,7 @@ from scanner.inventory import Entry, Inventory
 from scanner.wheel import WheelContents
 
 _HOPS: Final = 40
+_DIRECTORY: Final = Entry("", "", "directory")
 
 
 class Node:
@@ -35,12 +37,18 @@ class Node:
         self.entry = entry
         self.layer = layer
         self.since = layer
-        self.writers: tuple[int, ...] = (layer,)
+        self.writers = _just(layer)
         self.children: dict[str, Node] | None = {} if entry.kind == "directory" else None
         if earlier is not None and earlier.entry.kind == "file" and entry.kind == "file":
             self.writers = earlier.writers if layer in earlier.writers else (*earlier.writers, layer)
             if earlier.entry.sha256 == entry.sha256:
                 self.since = earlier.since
+
+
+@cache
+def _just(layer: int) -> tuple[int, ...]:
+    """One object for all that a layer alone wrote."""
+    return (layer,)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,7 +178,7 @@ class _Merging:
     """The tree while layers are put on it."""
 
     def __init__(self) -> None:
-        self.root = Node(Entry("", "directory"), 0)
+        self.root = Node(_DIRECTORY, 0)
         self.contents: dict[bytes, bytes] = {}
         self.wheels: dict[bytes, WheelContents] = {}
         self.findings: list[Finding] = []
@@ -205,9 +213,9 @@ class _Merging:
     def _apply_entry(self, entry: Entry, layer: int) -> None:
         match entry.kind:
             case "opaque":
-                self._hide_children(entry.path, layer)
+                self._hide_children(entry.folder, layer)
             case "whiteout":
-                self._hide(entry.path, layer)
+                self._hide(entry, layer)
             case "hardlink":
                 self._link(entry, layer)
             case _:
@@ -221,11 +229,10 @@ class _Merging:
             for name in list(found[1].children or ()):
                 self._remove_lower(found[1], name, layer)
 
-    def _hide(self, path: str, layer: int) -> None:
-        folder, _, name = path.rpartition("/")
-        found = _find(self.root, folder, follow_last=True)
+    def _hide(self, entry: Entry, layer: int) -> None:
+        found = _find(self.root, entry.folder, follow_last=True)
         if found is not None:
-            self._remove_lower(found[1], name, layer)
+            self._remove_lower(found[1], entry.name, layer)
 
     def _remove_lower(self, parent: Node, name: str, layer: int) -> None:
         """Take away what lower layers brought below ``name``; keep what ``layer`` did."""
@@ -238,8 +245,8 @@ class _Merging:
     # --- putting ---
 
     def _put(self, entry: Entry, layer: int) -> None:
-        folder, _, name = entry.path.rpartition("/")
-        parent = self._parent(folder, layer)
+        name = entry.name
+        parent = self._parent(entry.folder, layer)
         assert parent.children is not None
         earlier = parent.children.get(name)
         if entry.kind == "directory" and earlier is not None and earlier.children is not None:
@@ -259,7 +266,7 @@ class _Merging:
         elif found[1].children is not None:
             self._report(entry, layer, FindingKind.UNSAFE_ENTRY, f"a hard link to the directory /{entry.link}")
         elif "/".join(found[0]) != entry.path:
-            self._put(found[1].entry._replace(path=entry.path), layer)
+            self._put(found[1].entry._replace(folder=entry.folder, name=entry.name), layer)
 
     def _parent(self, folder: str, layer: int) -> Node:
         """The directory an entry goes into, made if it is not there; links are followed inside the root."""
@@ -287,7 +294,7 @@ class _Merging:
                 todo += _split(child.entry.link)[::-1]
                 continue
             if child is None or child.children is None:
-                child = children[part] = Node(Entry("", "directory"), layer)
+                child = children[part] = Node(_DIRECTORY, layer)
             trail.append(child)
         self._parents[folder] = trail[-1]
         return trail[-1]

@@ -10,8 +10,9 @@ their size says, global PAX headers change nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple, NoReturn
+from zlib import adler32
 
 from scanner.errors import LimitExceeded, MalformedArchive, TruncatedStream
 
@@ -34,13 +35,17 @@ _KINDS: Final = {
     b"5": "directory",
     b"6": "other",
 }
+_EXTENDED: Final = frozenset({b"x", b"X", b"g", b"L", b"K"})
+_TIMED: Final = (".py", ".pyc")
+_NO_PAX: Final[dict[str, str]] = {}
 _WITHOUT_DATA: Final = frozenset({b"1", b"2", b"3", b"4", b"5", b"6"})
 
 
 class TarEntry(NamedTuple):
     """One entry. ``kind`` is ``file directory symlink hardlink other``; ``size`` is bytes of content, holes included.
 
-    Names are UTF-8 with surrogateescape, as they stand in the archive. ``fault`` says what is odd
+    Names are UTF-8 with surrogateescape, as they stand in the archive. ``mtime`` is read for Python files only, whose
+    byte code is bound to it. ``fault`` says what is odd
     about the header, if something is: a reader of another make could see another entry.
     """
 
@@ -79,7 +84,21 @@ class TarStream:
             if header is None:
                 return
             first = False
-            yield from self._entry(header)
+            kind = self._checked(header)
+            if kind in _EXTENDED:
+                yield from self._entry(header, kind)
+            else:
+                yield self._described(header, kind, _name(header), _text(header[157:257]), _NO_PAX)
+
+    def content(self) -> Iterable[bytes | memoryview]:
+        """The current entry's content like :meth:`chunks`; without a generator where it is at hand as a whole."""
+        size = self._left
+        if self._holes is None and size <= len(self._buffer) - self._at:
+            self._left = 0
+            start = self._at
+            self._at += size
+            return (memoryview(self._buffer)[start : self._at],)
+        return self.chunks()
 
     def chunks(self) -> Iterator[bytes | memoryview]:
         """The current entry's content, in order, holes filled with zeros."""
@@ -107,11 +126,11 @@ class TarStream:
             raise MalformedArchive(f"{self._what}: a single zero block, and entries behind it")
         return block
 
-    def _entry(self, header: bytes) -> Iterator[TarEntry]:
+    def _entry(self, header: bytes, kind: bytes) -> Iterator[TarEntry]:
         """Read one header with the extended headers before it; yields nothing for a global one."""
         pax: dict[str, str] = {}
         long_name = long_link = None
-        while (kind := self._checked(header)) in (b"x", b"X", b"g", b"L", b"K"):
+        while kind in _EXTENDED:
             data = self._extended(header)
             if kind in (b"x", b"X"):
                 pax |= self._pax(data)
@@ -124,15 +143,15 @@ class TarStream:
             following = self._header(first=False)
             if following is None:
                 raise TruncatedStream(f"{self._what}: ends behind an extended header")
-            header = following
+            header, kind = following, self._checked(following)
         name = pax.get("path", long_name) or _name(header)
         link = pax.get("linkpath", long_link) or _text(header[157:257])
         yield self._described(header, kind, name, link, pax)
 
     def _checked(self, header: bytes) -> bytes:
         """The type of a header whose checksum is right."""
-        claimed = self._number(header[148:156], "checksum")
-        total = sum(header) - sum(header[148:156]) + 8 * 32
+        claimed = self._number(header[148:155], "checksum")
+        total = _sum(header) - sum(header[148:156]) + 8 * 32
         if claimed != total:
             raise MalformedArchive(f"{self._what}: damaged header (wrong checksum), or no tar at all")
         return header[156:157]
@@ -147,8 +166,8 @@ class TarStream:
                 fault = "its two headers disagree about its size"
         if kind in _WITHOUT_DATA:
             stored = 0
-        what = _KINDS.get(kind)
-        if what is None:
+        what = _KINDS.get(kind, "")
+        if not what:
             what, fault = "other", f"unknown kind of entry {kind!r}"
         if kind in (b"0", b"\0") and name.endswith("/"):
             what = "directory"
@@ -156,9 +175,9 @@ class TarStream:
         self._padding = -stored % BLOCK
         self._size = stored
         self._holes = None
-        if what == "file":
+        if kind == b"S" or (pax and what == "file"):
             name = self._sparse(header, kind, name, pax)
-        mtime = self._number(header[136:148], "mtime", signed=True)
+        mtime = self._number(header[136:148], "mtime", signed=True) if name.endswith(_TIMED) else 0
         return TarEntry(name, what, self._size if what == "file" else 0, link, mtime, fault)
 
     # --- sparse files ---
@@ -268,23 +287,27 @@ class TarStream:
 
     def _number(self, field: bytes, what: str, *, signed: bool = False) -> int:
         """An octal number, or base-256 with the high bit of the first byte set."""
+        if field[:-1].isdigit() and field[-1] in b"\0 ":  # the usual form
+            return int(field[:-1], 8) if b"8" not in field and b"9" not in field else self._not_a_number(what)
         if field[0] & 0x80:
             value = int.from_bytes(field, "big", signed=True) if field[0] == 0xFF else int.from_bytes(field, "big")
             value -= 0 if field[0] == 0xFF else 1 << (8 * len(field) - 1)
         else:
             digits = field.partition(b"\0")[0].strip(b" ")
-            try:
-                value = int(digits, 8) if digits else 0
-            except ValueError:
-                raise MalformedArchive(f"{self._what}: a header whose {what} is no number") from None
+            if digits.strip(b"01234567"):
+                self._not_a_number(what)
+            value = int(digits or b"0", 8)
         if value < 0 and not signed:
             raise MalformedArchive(f"{self._what}: a header whose {what} is negative")
         return value
 
     def _decimal(self, text: str, what: str) -> int:
         if not text.isascii() or not text.isdigit() or len(text) > 19:
-            raise MalformedArchive(f"{self._what}: a header whose {what} is no number")
+            self._not_a_number(what)
         return int(text)
+
+    def _not_a_number(self, what: str) -> NoReturn:
+        raise MalformedArchive(f"{self._what}: a header whose {what} is no number")
 
     # --- bytes ---
 
@@ -339,15 +362,22 @@ class TarStream:
             size -= step
 
 
+def _sum(header: bytes) -> int:
+    """The sum of a block's bytes: Adler-32's lower half is 1 plus the sum modulo 65521; 256 bytes stay below that."""
+    return (adler32(header[:256]) & 0xFFFF) + (adler32(header[256:]) & 0xFFFF) - 2
+
+
 def _text(field: bytes) -> str:
-    return field.partition(b"\0")[0].decode("utf-8", "surrogateescape")
+    end = field.find(b"\0")
+    return (field[:end] if end >= 0 else field).decode("utf-8", "surrogateescape")
 
 
 def _name(header: bytes) -> str:
     """The name of a ustar header, with its prefix; old GNU headers use the prefix field for other things."""
     name = _text(header[:100])
-    prefix = _text(header[345:500]) if header[257:265] == b"ustar\x0000" else ""
-    return f"{prefix}/{name}" if prefix else name
+    if header[345] and header[257:265] == b"ustar\x0000":
+        return f"{_text(header[345:500])}/{name}"
+    return name
 
 
 def _zeros(size: int) -> Iterator[bytes]:

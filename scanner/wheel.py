@@ -9,14 +9,16 @@ Sources: PEP 427, PEP 770 (``sboms/``), PKWARE APPNOTE by way of :mod:`zipfile`.
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import lzma
 import re
+import struct
 import zipfile
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, BinaryIO, Final, TypeVar
+from typing import TYPE_CHECKING, BinaryIO, Final, TypeVar, cast
 
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 from packaging.version import InvalidVersion, Version
@@ -37,6 +39,7 @@ _T = TypeVar("_T")
 DIST_INFO = re.compile(r"(?P<stem>[^/]+)\.dist-info/(?P<rest>.+)")
 RECORD_FILES: Final = frozenset({"RECORD", "RECORD.jws", "RECORD.p7s"})
 _READ: Final = frozenset({"WHEEL", "METADATA", "RECORD", "entry_points.txt", "top_level.txt"})
+_LONGEST_NAME: Final = 255
 _PYTHON_LINE: Final = b"#!python"
 _FAULTS: Final = (
     zipfile.BadZipFile,
@@ -49,6 +52,9 @@ _FAULTS: Final = (
     OSError,
     ValueError,
     OverflowError,
+    IndexError,
+    KeyError,
+    struct.error,
 )
 
 
@@ -64,6 +70,8 @@ class WheelName:
     @classmethod
     def parse(cls, filename: str) -> WheelName | None:
         """Read a file name; None if it is no wheel's."""
+        if len(filename) > _LONGEST_NAME:  # tags multiply: a long enough name has billions
+            return None
         try:
             project, version, _build, tags = parse_wheel_filename(filename)
         except (InvalidWheelFilename, InvalidVersion, ValueError):
@@ -158,18 +166,28 @@ def read_wheel_by_record(
 class _Archive:
     """A wheel's zip directory: members by normalised path, its dist-info folder."""
 
-    def __init__(self, archive: zipfile.ZipFile, *, filename: str, limits: Limits) -> None:
+    def __init__(self, archive: zipfile.ZipFile, *, filename: str, limits: Limits, size: int) -> None:
         self.zip = archive
         self.filename = filename
         self.limits = limits
+        self.bound = min(limits.wheel_expanded, max(limits.expansion_grace, size * limits.wheel_ratio))
         self.infos: dict[str, zipfile.ZipInfo] = {}
         listed = archive.infolist()
         if len(listed) > limits.archive_members:
             raise WheelUnreadable(f"{filename}: more than {limits.archive_members} members (limit archive_members)")
         for info in listed:
             if not info.is_dir():
-                self.infos[self._path(info)] = info
+                self._add(self._path(info), info)
         self.dist_info = self._dist_info()
+
+    def _add(self, path: str, info: zipfile.ZipInfo) -> None:
+        """Two members of one path are one only if they have the same bytes: installers differ in which they take."""
+        if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            # bzip2 and LZMA expand without bound in zipfile; PyPI and uv refuse them too
+            raise WheelUnreadable(f"{self.filename}: {path[:200]!r} is neither stored nor deflated")
+        other = self.infos.setdefault(path, info)
+        if (other.CRC, other.file_size) != (info.CRC, info.file_size):
+            raise WheelUnreadable(f"{self.filename}: has two members {path[:200]!r} with other bytes")
 
     def _path(self, info: zipfile.ZipInfo) -> str:
         path = normalise(info.filename)
@@ -181,7 +199,11 @@ class _Archive:
         """The one dist-info folder at the top whose name is the wheel's project's (PEP 427)."""
         project = canonicalize_name(self.filename.partition("-")[0])
         folders = {found["stem"] for found in map(DIST_INFO.fullmatch, self.infos) if found}
-        fitting = sorted(stem for stem in folders if canonicalize_name(stem.partition("-")[0]) == project)
+        fitting = [stem for stem in folders if canonicalize_name(stem.partition("-")[0]) == project] or [
+            stem
+            for stem in folders
+            if canonicalize_name(stem).startswith(project)  # old tools kept "-" in names
+        ]
         if len(fitting) != 1:
             raise WheelUnreadable(f"{self.filename}: has {len(fitting)} dist-info folders of its own name")
         return f"{fitting[0]}.dist-info"
@@ -205,12 +227,46 @@ class _Archive:
         info = self.infos[path]
         if info.file_size > self.limits.member:
             raise WheelUnreadable(f"{self.filename}: {path} is larger than {self.limits.member} bytes (limit member)")
+        data = bytearray()
         with self.zip.open(info) as stream:
-            return stream.read()
+            while chunk := stream.read(CHUNK):  # never all at once: that expands before it looks at the size
+                data += chunk
+        return bytes(data)
 
     def documents(self) -> dict[str, bytes]:
         """The members of dist-info that are read, by their path below it."""
-        return {self.below(path) or "": self.read(path) for path in self.infos if self.is_document(path)}
+        paths = [path for path in self.infos if self.is_document(path)]
+        if sum(self.infos[path].file_size for path in paths) > self.limits.kept_total:
+            raise WheelUnreadable(
+                f"{self.filename}: dist-info is larger than {self.limits.kept_total} bytes (limit kept_total)"
+            )
+        return {self.below(path) or "": self.read(path) for path in paths}
+
+
+class _BoundedReads(io.RawIOBase):
+    """A file of which no single read may be large: :mod:`zipfile` takes a directory of any length at once."""
+
+    def __init__(self, file: BinaryIO, most: int) -> None:
+        super().__init__()
+        self._file = file
+        self._most = most
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        return self._file.seek(offset, whence)
+
+    def read(self, size: int = -1, /) -> bytes:
+        if size > self._most:
+            raise zipfile.BadZipFile(f"one piece is larger than {self._most} bytes (limit member)")
+        return self._file.read(size)
 
 
 def _guarded(
@@ -218,8 +274,10 @@ def _guarded(
 ) -> _T:
     """Open the zip and read it; whatever zipfile raises on hostile bytes is :class:`WheelUnreadable`."""
     try:
-        with zipfile.ZipFile(file) as archive:
-            return read(_Archive(archive, filename=filename, limits=limits), sha256)
+        bounded = cast("BinaryIO", _BoundedReads(file, limits.member))
+        with zipfile.ZipFile(bounded) as archive:
+            size = file.seek(0, io.SEEK_END)
+            return read(_Archive(archive, filename=filename, limits=limits, size=size), sha256)
     except _FAULTS as problem:
         raise WheelUnreadable(f"{filename}: cannot be read as a wheel ({problem})") from problem
 
@@ -227,14 +285,14 @@ def _guarded(
 def _read_whole(archive: _Archive, sha256: Digest | None) -> WheelContents:
     members: dict[str, Member] = {}
     tails: dict[str, bytes] = {}
-    left = archive.limits.wheel_download * 4
+    left = archive.bound
     for path, info in archive.infos.items():
         if archive.is_record(path):
             continue
         members[path], tail = _hash_member(archive, info)
         left -= members[path].size
         if left < 0:
-            raise WheelUnreadable(f"{archive.filename}: expands beyond four times the limit wheel_download")
+            raise WheelUnreadable(f"{archive.filename}: expands beyond the limit wheel_expanded or wheel_ratio")
         if tail and landing(path).scheme == "scripts":
             tails[path] = tail
     return WheelContents(

@@ -21,22 +21,19 @@ from scanner.record import parse_record
 from scanner.rootfs import Node, RootFS
 from scanner.wheel import names_chainguard, wheel_tags
 
-_SUFFIXES: Final = (".dist-info", ".egg-info")
+INFO_SUFFIXES: Final = (".dist-info", ".egg-info")
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
 _STEM = re.compile(r"(?P<name>.+?)(?:-(?P<version>\d[^-]*))?(?:-py[0-9.]+)?")
 _DOCUMENTS: Final = ("METADATA", "PKG-INFO", "RECORD", "WHEEL", "INSTALLER", "direct_url.json", "entry_points.txt")
 _HEADER_BYTES: Final = 1024 * 1024
 
 
-def find_installed(rootfs: RootFS) -> Iterator[Installed | Finding]:
-    """Every dist-info and egg-info, and those whose names or links say nothing usable."""
-    for path, node in rootfs.walk():
-        if not path.endswith(_SUFFIXES):
-            continue
-        if node.entry.kind == "symlink":
-            yield from _through_link(rootfs, path, node)
-        elif node.children is not None or (path.endswith(".egg-info") and node.entry.kind == "file"):
-            yield from _read(rootfs, path)
+def read_installed(rootfs: RootFS, path: str, node: Node) -> Iterator[Installed | Finding]:
+    """A path named ``*.dist-info`` or ``*.egg-info``; findings where its name or links say nothing usable."""
+    if node.entry.kind == "symlink":
+        yield from _through_link(rootfs, path, node)
+    elif node.children is not None or (path.endswith(".egg-info") and node.entry.kind == "file"):
+        yield from _read(rootfs, path)
 
 
 def _through_link(rootfs: RootFS, path: str, node: Node) -> Iterator[Installed | Finding]:
@@ -44,7 +41,7 @@ def _through_link(rootfs: RootFS, path: str, node: Node) -> Iterator[Installed |
     real = rootfs.resolve(path)
     if real is None:
         yield _finding(FindingKind.DANGLING_LINK, path, node, f"links to {node.entry.link[:200]!r}, which is not there")
-    elif not real.endswith(_SUFFIXES):
+    elif not real.endswith(INFO_SUFFIXES):
         yield from _read(rootfs, path)
 
 

@@ -1,0 +1,225 @@
+"""``table``: a report for a person in a terminal, the most important last, where the eye is.
+
+The installed distributions by environment, then what else lies there, then what is to be looked at
+with its reason, findings, the policy, and one sentence with the coverage and what to do next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import Final, TypeAlias
+
+from tabulate import tabulate
+
+from scanner.distribution import Finding
+from scanner.formats import sentences
+from scanner.formats.text import Look, shorten, shown, wrapped
+from scanner.index import Evidence
+from scanner.report import DistributionLine, FileLine, Integrity, Kind, Origin, Report, is_verified
+
+_Row: TypeAlias = tuple[str, str, str, str, str, str, str]
+
+_HEADERS: Final[_Row] = ("", "name", "version", "origin", "integrity", "layer", "note")
+_OTHER_COLUMNS: Final = 38
+"""The mark, origin, integrity and layer at their widest, and two spaces between each two."""
+_FILES_AT_MOST: Final = 5
+_FINDINGS_AT_MOST: Final = 20
+_ORIGIN_COLORS: Final[Mapping[Origin, str]] = {
+    Origin.CHAINGUARD: "green",
+    Origin.UPSTREAM: "yellow",
+    Origin.AMBIGUOUS: "yellow",
+    Origin.SOURCE: "yellow",
+    Origin.UNKNOWN: "red",
+    Origin.UNCHECKED: "magenta",
+    Origin.OS: "dim",
+    Origin.CONDA: "dim",
+    Origin.LOCAL: "dim",
+}
+_TITLES: Final[Mapping[Kind, str]] = {Kind.WHEEL: "wheel files", Kind.CACHED: "caches", Kind.BUNDLED: "bundles"}
+
+
+def render(reports: Sequence[Report], look: Look) -> str:
+    """One report after the other, with a rule between them."""
+    rule = f"\n{'=' * look.columns}\n\n"
+    return rule.join("\n".join(_lines(report, look)) + "\n" for report in reports)
+
+
+def _lines(report: Report, look: Look) -> Iterator[str]:
+    yield from _head(report, look)
+    yield from _distributions(report, look)
+    yield from _to_look_at(report, look)
+    yield from _findings(report, look)
+    yield from _violations(report, look)
+    yield from _end(report, look)
+
+
+def _head(report: Report, look: Look) -> Iterator[str]:
+    yield look.paint(shown(report.target.reference), "bold")
+    yield f"  {shown(sentences.target_in_words(report))}"
+    if report.target.digest:
+        yield f"  {shown(report.target.digest)}"
+    if not report.indexes:
+        yield "  no index was asked"
+    for index in report.indexes:
+        yield from wrapped(shown(sentences.index_in_words(index)), look.columns, first="  asked ", rest=" " * 8)
+
+
+# -- distributions ---------------------------------------------------------------------------------
+
+
+def _distributions(report: Report, look: Look) -> Iterator[str]:
+    minimum = sentences.minimum_of(report)
+    for title, lines in _groups(report):
+        yield ""
+        yield look.paint(shorten(shown(title), look.columns), "bold")
+        yield from _aligned([_row(line, minimum, look) for line in lines], look)
+
+
+def _aligned(rows: Sequence[_Row], look: Look) -> Iterator[str]:
+    """The rows in columns; name, version and note share what the other columns leave."""
+    version = min(max(len(row[2]) for row in rows), 12)
+    note = min(max(len(row[6]) for row in rows), 18)
+    name = look.columns - _OTHER_COLUMNS - max(version, 7) - max(note, 4)
+    cells = [
+        (row[0], shorten(row[1], name), shorten(row[2], version), *row[3:6], shorten(row[6], note)) for row in rows
+    ]
+    aligned = ("left",) * 5 + ("right", "left")
+    table = tabulate([_HEADERS, *cells], tablefmt="plain", disable_numparse=True, colalign=aligned)
+    yield from (line.rstrip() for line in table.splitlines())
+
+
+def _groups(report: Report) -> Iterator[tuple[str, list[DistributionLine]]]:
+    """Tables with their titles. Vendored, OS, conda and local ones are only counted, unless changed."""
+    counted = [line for line in report.distributions if not line.hidden]
+    installed = [line for line in counted if line.kind is Kind.INSTALLED and _has_row(line)]
+    for environment, lines in groupby(installed, key=lambda line: line.environment or "no environment"):
+        yield environment, list(lines)
+    for kind, title in _TITLES.items():
+        of_kind = [line for line in counted if line.kind is kind]
+        if of_kind:
+            yield title, of_kind
+    hidden = [line for line in report.distributions if line.hidden]
+    if hidden:
+        yield "only in lower layers", hidden
+
+
+def _has_row(line: DistributionLine) -> bool:
+    return line.applicable or line.integrity is Integrity.MODIFIED
+
+
+def _row(line: DistributionLine, minimum: Evidence, look: Look) -> _Row:
+    return (
+        _mark(line, minimum, look),
+        shown(line.name),
+        shown(line.version or "-"),
+        look.paint(line.origin.value, _ORIGIN_COLORS[line.origin]),
+        _integrity(line, look),
+        "-" if line.layer is None else str(line.layer),
+        shown(sentences.note(line, minimum)),
+    )
+
+
+def _mark(line: DistributionLine, minimum: Evidence, look: Look) -> str:
+    if is_verified(line, minimum) and not line.hidden:
+        return look.paint("ok", "green")
+    return "!" if line.applicable and not line.hidden else ""
+
+
+def _integrity(line: DistributionLine, look: Look) -> str:
+    if line.integrity is Integrity.NONE:
+        return "-"
+    return look.paint(line.integrity.value, *(["red"] if line.integrity is Integrity.MODIFIED else []))
+
+
+# -- to look at ------------------------------------------------------------------------------------
+
+
+def _to_look_at(report: Report, look: Look) -> Iterator[str]:
+    lines = sentences.to_look_at(report)
+    if not lines:
+        return
+    repeated, minimum = sentences.repeated_labels(report), sentences.minimum_of(report)
+    yield ""
+    yield look.paint(f"To look at ({len(lines)})", "bold")
+    for verdict, group in groupby(lines, key=lambda line: sentences.verdict(line, minimum)):
+        members = list(group)
+        yield f"  {look.paint(verdict, _color(members[0]))}"
+        for same in _with_one_reason(members):
+            yield from _reason(same, repeated, look)
+
+
+def _color(line: DistributionLine) -> str:
+    return "red" if line.integrity is Integrity.MODIFIED else _ORIGIN_COLORS[line.origin]
+
+
+def _with_one_reason(lines: Sequence[DistributionLine]) -> list[list[DistributionLine]]:
+    """Those that share a reason together; those with files to show each alone."""
+    shared: dict[str, list[DistributionLine]] = {}
+    for place, line in enumerate(lines):
+        shared.setdefault(f"{line.reason}\0{place if _changed(line) else ''}", []).append(line)
+    return list(shared.values())
+
+
+def _reason(lines: Sequence[DistributionLine], repeated: Container[str], look: Look) -> Iterator[str]:
+    names = ", ".join(shown(sentences.place(line, repeated)) for line in lines)
+    yield from wrapped(f"{names}: {shown(lines[0].reason)}", look.columns, first="    ", rest="      ")
+    yield from _changed_files(lines[0], look)
+
+
+def _changed(line: DistributionLine) -> list[FileLine]:
+    return [file for file in line.files if file.state == "modified"]
+
+
+def _changed_files(line: DistributionLine, look: Look) -> Iterator[str]:
+    files = _changed(line)
+    for file in files[:_FILES_AT_MOST]:
+        layer = "" if file.layer is None else f"  layer {file.layer}"
+        note = f"  {shorten(shown(file.note), 30)}" if file.note else ""
+        room = max(look.columns - 8 - len(layer) - len(note), 20)
+        path = file.path.removeprefix(f"{line.environment}/")
+        yield f"      ~ {shorten(shown(path), room)}{layer}{note}"
+    if len(files) > _FILES_AT_MOST:
+        yield f"      and {len(files) - _FILES_AT_MOST} more; see --output json"
+
+
+# -- the rest --------------------------------------------------------------------------------------
+
+
+def _findings(report: Report, look: Look) -> Iterator[str]:
+    if not report.findings:
+        return
+    yield ""
+    yield look.paint(f"Findings ({len(report.findings)})", "bold")
+    for finding in report.findings[:_FINDINGS_AT_MOST]:
+        yield from _finding(finding, look)
+    more = len(report.findings) - _FINDINGS_AT_MOST
+    if more > 0:
+        text = f"and {more} more; in all {sentences.findings_by_kind(report)}"
+        yield from wrapped(text, look.columns, first="  ", rest="  ")
+
+
+def _finding(finding: Finding, look: Look) -> Iterator[str]:
+    layer = "" if finding.layer is None else f"  layer {finding.layer}"
+    kind = finding.kind.value
+    path = shorten(shown(finding.path), max(look.columns - len(kind) - len(layer) - 4, 20))
+    yield f"  {look.paint(kind, 'yellow')}  {path}{layer}"
+    yield from wrapped(shown(finding.detail), look.columns, first="    ", rest="    ")
+
+
+def _violations(report: Report, look: Look) -> Iterator[str]:
+    if not report.summary.violations:
+        return
+    yield ""
+    yield look.paint("The policy does not hold", "bold", "red")
+    for violation in report.summary.violations:
+        yield from wrapped(shown(violation), look.columns, first="  - ", rest="    ")
+
+
+def _end(report: Report, look: Look) -> Iterator[str]:
+    yield ""
+    for sentence in (sentences.beside(report), sentences.on_sbom_alone(report)):
+        if sentence:
+            yield from wrapped(sentence, look.columns)
+    for line in wrapped(shown(sentences.closing(report)), look.columns):
+        yield look.paint(line, "bold")
