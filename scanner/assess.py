@@ -46,7 +46,10 @@ class Terms:
 
 @dataclass(frozen=True, kw_only=True)
 class Assessed:
-    """One distribution with its verdict. ``answered`` is whether at least one index had an answer."""
+    """One distribution with its verdict. ``answered`` is whether at least one index had an answer.
+
+    ``chainguard_asked`` is whether all indexes of that role had one.
+    """
 
     found: Installed | WheelFile
     verdict: Verdict
@@ -54,6 +57,7 @@ class Assessed:
     owner: Owner | None = None
     vendor: str | None = None
     answered: bool | None = None
+    chainguard_asked: bool = False
 
 
 def assess(
@@ -162,13 +166,20 @@ class _Assessment:
             verdict = unchecked(asked) if listing.failures or not asked.any_index else _unknown_wheel()
         available = Available(same_version=gathering.same_version(), remediated=gathering.remediated())
         answered = bool(listing.files) if self._terms.indexes else None
-        return Assessed(found=one, verdict=verdict, available=available, answered=answered)
+        return Assessed(
+            found=one,
+            verdict=verdict,
+            available=available,
+            answered=answered,
+            chainguard_asked=listing.asked(Role.CHAINGUARD),
+        )
 
     def _question(self, one: Installed | WheelFile) -> Question:
         if isinstance(one, Installed):
             environment, tags = Environment.of(one.environment, self._rootfs), one.tags
         else:
             environment, tags = Environment.of(""), one.contents.tags if one.contents else frozenset()
+        environment = environment.or_of_tags(tags)
         return Question(
             project=one.name,
             version=one.version,
@@ -220,9 +231,11 @@ class _Assessment:
         )
 
     def _planted(self, one: Assessed) -> Iterable[Finding]:
+        """The marker on bytes that are another's; on unexplained ones only if Chainguard's index knows no better."""
         claims = isinstance(one.found, Installed) and one.found.claims_chainguard
-        not_theirs = (Origin.UPSTREAM, Origin.UNKNOWN, Origin.SOURCE, Origin.LOCAL, Origin.OS)
-        if claims and one.verdict.origin in not_theirs and one.vendor is None:
+        anothers = one.verdict.origin in (Origin.UPSTREAM, Origin.SOURCE, Origin.OS)
+        nobodys = one.verdict.origin in (Origin.UNKNOWN, Origin.LOCAL) and one.chainguard_asked
+        if claims and (anothers or nobodys) and one.vendor is None:
             yield Finding(
                 kind=FindingKind.PLANTED_SBOM,
                 path=f"{one.found.location}/sboms",

@@ -10,7 +10,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from scanner.record import Landing, Record
@@ -53,6 +53,15 @@ class Environment:
         twin = f"{found['prefix']}/{other}{rest}" if other else None
         version = _version(found["version"]) or (_venv_version(rootfs, found["prefix"]) if rootfs else None)
         return cls(path=path, prefix=found["prefix"], twin=twin, folder=found["python"], python=version)
+
+    def or_of_tags(self, tags: Iterable[str]) -> Environment:
+        """The interpreter of a compiled wheel's tags, where the path does not tell one."""
+        if self.python is None:
+            for tag in sorted(tags):
+                found = re.fullmatch(r"cp(\d)(\d+)-cp\1\2t?-.*", tag)
+                if found:
+                    return replace(self, python=(int(found[1]), int(found[2])))
+        return self
 
     def places(self, landing: Landing, project: str) -> Iterator[str]:
         """Where a member may have been put, the most likely place first."""

@@ -47,10 +47,6 @@ class RequestFailed(CgscanError):
     """No answer: unreachable, timed out, refused by TLS, too many redirects, too long."""
 
 
-class AnswerTooLong(RequestFailed):
-    """There is an answer, and it has more bytes than its bound."""
-
-
 class CertificateRefused(RequestFailed):
     """The other side speaks TLS and shows a certificate that is not trusted."""
 
@@ -359,7 +355,7 @@ def _bounded(body: BinaryIO, bound: int, what: str) -> bytes:
     while data := body.read(1 << 16):
         left -= len(data)
         if left < 0:
-            raise AnswerTooLong(f"{what}: the answer is longer than {bound} bytes")
+            raise RequestFailed(f"{what}: the answer is longer than {bound} bytes")
         parts.append(data)
     return b"".join(parts)
 

@@ -11,9 +11,14 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
+
+_OURS: Final = re.compile(r"[0-9a-f]{2}/(?:[0-9a-f]{62}|\.new-.*)")
+"""The files that are made here, below the folder of a kind."""
 
 
 class Store(Protocol):
@@ -64,6 +69,24 @@ class DiskStore:
             except BaseException:
                 Path(temporary).unlink(missing_ok=True)
                 raise
+
+    def entries(self) -> Iterator[tuple[str, int]]:
+        """The kind and the bytes of every value's file."""
+        for file in self._files():
+            with contextlib.suppress(OSError):
+                yield file.parent.parent.name, file.stat().st_size
+
+    def clear(self) -> int:
+        """Forget everything, and nothing else that lies in the folder; how many values that were."""
+        forgotten = 0
+        for file in list(self._files()):
+            with contextlib.suppress(OSError):
+                file.unlink()
+                forgotten += 1
+        return forgotten
+
+    def _files(self) -> Iterator[Path]:
+        return (file for file in self._folder.glob("*/??/*") if _OURS.fullmatch(f"{file.parent.name}/{file.name}"))
 
     def _place(self, kind: str, key: str) -> Path:
         name = hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()

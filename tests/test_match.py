@@ -355,7 +355,9 @@ def test_only_upstream_asked(scene: Scene, tmp_path: Path) -> None:
 def test_chainguards_build_and_only_upstream_asked_is_unknown(scene: Scene, tmp_path: Path) -> None:
     ours, theirs = builds(tmp_path, CODE)
     scene.install(ours)
-    assert scene.judge(None, [theirs]).words == ("unknown", "none")
+    judged = scene.judge(None, [theirs])
+    assert judged.words == ("unknown", "none")
+    assert judged.findings == []  # nobody asked Chainguard's index, so the marker is not called planted
 
 
 def test_on_no_index(scene: Scene, tmp_path: Path) -> None:

@@ -98,9 +98,12 @@ def _needs_look(line: DistributionLine, minimum: Evidence) -> bool:
 
 
 def note(line: DistributionLine, minimum: Evidence) -> str:
-    """The evidence for what is Chainguard's; ``available`` for what could be; ``+cgr.2`` for a remediated build."""
+    """The owner, the evidence for what is Chainguard's, ``available`` for what could be; ``+cgr.2`` if remediated."""
     words = []
-    if line.available.same_version and not is_verified(line, minimum):
+    sound = line.origin is Origin.CHAINGUARD and line.integrity in (Integrity.INTACT, Integrity.PRUNED)
+    if line.origin in _NOT_APPLICABLE:
+        words += [line.owner] if line.owner else []
+    elif line.available.same_version and not sound:
         words.append("available")
     elif weak := _weak(line, minimum):
         words.append(f"weak: {weak.value}")

@@ -25,6 +25,8 @@ _OTHER_COLUMNS: Final = 38
 """The mark, origin, integrity and layer at their widest, and two spaces between each two."""
 _FILES_AT_MOST: Final = 5
 _FINDINGS_AT_MOST: Final = 20
+_OWNED_AT_MOST: Final = 12
+"""Distributions of the operating system, of conda and local ones that have rows; of more there is only a count."""
 _ORIGIN_COLORS: Final[Mapping[Origin, str]] = {
     Origin.CHAINGUARD: "green",
     Origin.UPSTREAM: "yellow",
@@ -90,9 +92,12 @@ def _aligned(rows: Sequence[_Row], look: Look) -> Iterator[str]:
 
 
 def _groups(report: Report) -> Iterator[tuple[str, list[DistributionLine]]]:
-    """Tables with their titles. Vendored, OS, conda and local ones are only counted, unless changed."""
+    """Tables with their titles. Vendored ones are only counted; so are many that others own, unless changed."""
     counted = [line for line in report.distributions if not line.hidden]
-    installed = [line for line in counted if line.kind is Kind.INSTALLED and _has_row(line)]
+    installed = [line for line in counted if line.kind is Kind.INSTALLED]
+    owned = [line for line in installed if not _needs_row(line)]
+    if len(owned) > _OWNED_AT_MOST:
+        installed = [line for line in installed if _needs_row(line)]
     for environment, lines in groupby(installed, key=lambda line: line.environment or "no environment"):
         yield environment, list(lines)
     for kind, title in _TITLES.items():
@@ -104,7 +109,7 @@ def _groups(report: Report) -> Iterator[tuple[str, list[DistributionLine]]]:
         yield "only in lower layers", hidden
 
 
-def _has_row(line: DistributionLine) -> bool:
+def _needs_row(line: DistributionLine) -> bool:
     return line.applicable or line.integrity is Integrity.MODIFIED
 
 

@@ -1,0 +1,72 @@
+# What a checkout can do with nothing but git, make and Python 3.11 or later (with venv).
+#
+#   make scan                           the embedded demo
+#   make scan IMAGE=app:1.4 INDEX=https://libraries.example/python/simple [UPSTREAM=URL] [ARGS="--min-coverage 90"]
+#   make test [ARGS="-k config"]        all tests
+#   make lint                           ruff and mypy
+#   make dev                            a .venv to work in, with the cgscan command
+#   make bench [IMAGE=…]                where the time of a scan goes, nothing remembered
+#   make fixtures                       build the demo's image and indexes
+#   make lock                           resolve requirements/*.txt anew
+#   make clean
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV ?= .venv
+DEMO ?= build/demo
+INDEX ?=
+UPSTREAM ?=
+ARGS ?=
+
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
+CGSCAN := $(BIN)/python -m scanner
+DEMO_SCAN := oci-dir:$(DEMO)/image --index $(DEMO)/chainguard --upstream $(DEMO)/pypi
+OWN_SCAN := '$(IMAGE)' $(if $(INDEX),--index '$(INDEX)') $(if $(UPSTREAM),--upstream '$(UPSTREAM)')
+COMPILE := uv pip compile pyproject.toml --no-config --default-index https://pypi.org/simple --quiet --upgrade \
+	--universal --python-version 3.11 --generate-hashes --custom-compile-command 'make lock'
+
+.PHONY: dev lint test bench fixtures scan lock clean
+
+scan: $(VENV)/.run $(if $(IMAGE),,fixtures)
+	$(CGSCAN) scan $(if $(IMAGE),$(OWN_SCAN),$(DEMO_SCAN)) $(ARGS)
+
+bench: $(VENV)/.run $(if $(IMAGE),,fixtures)
+	$(CGSCAN) scan $(if $(IMAGE),$(OWN_SCAN),$(DEMO_SCAN)) --no-cache -o json=build/bench.json $(ARGS)
+	@$(BIN)/python -c "import json; r = json.load(open('build/bench.json')); \
+	[print(x['target']['reference'], *(f'{k} {v:.2f} s' for k, v in x['timing'].items()), sep='\n  ') for x in (r if isinstance(r, list) else [r])]"
+
+fixtures: $(VENV)/.run
+	$(BIN)/python -m fixtures.demo $(DEMO)
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest -n auto $(ARGS)
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+dev: $(VENV)/.dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+
+lock: $(VENV)/.dev
+	$(BIN)/$(COMPILE) --output-file requirements/run.txt
+	$(BIN)/$(COMPILE) --group dev --output-file requirements/dev.txt
+
+clean:
+	rm -rf build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find scanner tests fixtures -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "no python3 found: set PYTHON=/path/to/python3.11" >&2; exit 1; }
+	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or later is needed: set PYTHON=")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run: requirements/run.txt | $(BIN)/python
+	$(INSTALL) -r requirements/run.txt
+	@touch $@
+
+# The one lock holds the other's packages at the same versions: both come from one "make lock".
+$(VENV)/.dev: requirements/dev.txt | $(BIN)/python
+	$(INSTALL) -r requirements/dev.txt
+	@touch $@ $(VENV)/.run

@@ -1,0 +1,399 @@
+"""Flags, environment and a file -> one frozen :class:`Settings`.
+
+What is said on the command line beats the environment (``CGSCAN_*``), which beats the file, which
+beats the defaults. A list given at one place replaces the list of a lower place; limits are each
+a setting of their own. Everything is checked before anything is used, and all faults are told at once.
+
+The file is the first of: ``--config``, ``CGSCAN_CONFIG``, ``./cgscan.yaml``,
+``$XDG_CONFIG_HOME/cgscan/cgscan.yaml`` (``~/.config`` where that is not set).
+Relative paths in it start at its own folder. It holds no secret, only the names of environment variables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final
+
+from scanner.errors import CgscanError, ConfigError
+from scanner.image import Platform
+from scanner.index import IndexSpec, Role
+from scanner.limits import DEFAULT_LIMITS, Limits
+from scanner.policy import Policy
+from scanner.values import (
+    Output,
+    Reader,
+    as_coverage,
+    as_evidence,
+    as_fail_on,
+    as_host,
+    as_jobs,
+    as_limit,
+    as_name,
+    as_output,
+    as_path,
+    as_platform,
+    as_role,
+    as_switch,
+    as_text,
+    as_url,
+    as_url_without_secrets,
+    as_variable,
+    meant,
+    shown,
+)
+from scanner.yamlfile import read_yaml
+
+FILE_NAME: Final = "cgscan.yaml"
+_TABLE: Final = (Output(format="table"),)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What one run does. ``cache_dir`` None remembers nothing; ``file`` is the configuration that was read."""
+
+    indexes: tuple[IndexSpec, ...] = ()
+    platform: Platform | str | None = None
+    outputs: tuple[Output, ...] = _TABLE
+    policy: Policy = field(default_factory=Policy)
+    limits: Limits = DEFAULT_LIMITS
+    plain_http: frozenset[str] = frozenset()
+    ca_file: Path | None = None
+    authfile: Path | None = None
+    offline: bool = False
+    prove: bool = False
+    cache_dir: Path | None = None
+    jobs: int = 4
+    file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """One thing that can be set: a row of the table in ``docs/configuration.md``.
+
+    ``file`` is its path in the file, None where only flag and environment set it.
+    """
+
+    name: str
+    read: Reader
+    file: str | None = None
+    many: bool = False
+    commas: bool = False
+    """Words may stand in one argument with commas between."""
+
+    @property
+    def flag(self) -> str:
+        """The long option."""
+        return "--" + self.name.replace("_", "-")
+
+    @property
+    def variable(self) -> str:
+        """The environment variable; a list is split at white space."""
+        return "CGSCAN_" + self.name.upper()
+
+    def parts(self, raw: object) -> Sequence[object]:
+        """The values that were written: one, the members of a list, or words with commas between."""
+        if not self.many:
+            return [raw]
+        items = raw if isinstance(raw, list | tuple) else [raw]
+        if self.commas and not isinstance(raw, list):
+            return [word.strip() for item in items for word in str(item).split(",")]
+        return items
+
+
+SETTINGS: Final = (
+    Setting(name="index", read=as_text, file="indexes", many=True),
+    Setting(name="upstream", read=as_text, file="indexes", many=True),
+    Setting(name="built_only", read=as_switch),
+    Setting(name="config", read=as_path),
+    Setting(name="platform", read=as_platform, file="platform"),
+    Setting(name="output", read=as_output, file="outputs", many=True),
+    Setting(name="policy", read=as_path),
+    Setting(name="min_coverage", read=as_coverage, file="policy.min_coverage"),
+    Setting(name="fail_on", read=as_fail_on, file="policy.fail_on", many=True, commas=True),
+    Setting(name="min_evidence", read=as_evidence, file="policy.min_evidence"),
+    Setting(name="limit", read=as_limit, file="limits", many=True),
+    Setting(name="plain_http", read=as_host, file="registries.plain_http", many=True),
+    Setting(name="ca_file", read=as_path, file="registries.ca_file"),
+    Setting(name="authfile", read=as_path, file="registries.authfile"),
+    Setting(name="offline", read=as_switch),
+    Setting(name="no_cache", read=as_switch),
+    Setting(name="cache_dir", read=as_path, file="cache_dir"),
+    Setting(name="prove", read=as_switch),
+    Setting(name="jobs", read=as_jobs, file="jobs"),
+)
+_POLICY: Final = tuple(setting for setting in SETTINGS if (setting.file or "").startswith("policy."))
+_INDEX_KEYS: Final[Mapping[str, Reader]] = {
+    "name": as_name,
+    "role": as_role,
+    "url": as_url_without_secrets,
+    "path": as_path,
+    "kind": as_name,
+    "built_only": as_switch,
+    "username_env": as_variable,
+    "password_env": as_variable,
+    "token_env": as_variable,
+}
+_SECRETS: Final = {
+    "username": "username_env",
+    "user": "username_env",
+    "password": "password_env",
+    "secret": "password_env",
+    "token": "token_env",
+    "api_key": "token_env",
+}
+
+
+def gather(flags: Mapping[str, object], environment: Mapping[str, str]) -> Settings:
+    """Settle what a run does. ``flags`` are by :attr:`Setting.name`; None, False and () are not given.
+
+    Raises :class:`scanner.errors.ConfigError` with every fault of all three places.
+    """
+    faults: list[str] = []
+    # (1) what is given here and now
+    around, here = _from_environment(environment, faults), _from_flags(flags, faults)
+    given = {**around, **here}
+    # (2) what is stored in files
+    file = given.get("config") or _usual_file(environment)
+    stored = _from_file(file, faults) if file else {}
+    if "policy" in given:
+        own = {setting.name for setting in _POLICY}
+        stored = {name: value for name, value in stored.items() if name not in own}
+        stored |= _from_policy_file(given["policy"], faults)
+    # (3) the one over the other
+    specs = _indexes(given, stored.get("index", ()), faults)
+    limits = [limit for place in (stored, around, here) for limit in place.get("limit", ())]
+    values = {**stored, **given, "limit": dict(limits)}
+    if sum(output.path is None for output in values.get("output", ())) > 1:
+        faults.append("--output: two formats go to standard output; write FORMAT=FILE for all but one")
+    if faults:
+        raise _refusal(faults, file)
+    return _settled(values, specs, file, environment)
+
+
+def _refusal(faults: Sequence[str], file: Path | None) -> ConfigError:
+    count = "one setting makes" if len(faults) == 1 else f"{len(faults)} settings make"
+    where = f" (the configuration file is {file})" if file else ""
+    return ConfigError(f"{count} no sense{where}", faults=faults, hint="'cgscan scan --help' lists the settings")
+
+
+def _settled(
+    values: Mapping[str, Any], specs: tuple[IndexSpec, ...], file: Path | None, environment: Mapping[str, str]
+) -> Settings:
+    same = ("platform", "ca_file", "authfile", "offline", "prove", "jobs")
+    policy = {key: values[key] for key in ("min_coverage", "min_evidence") if key in values}
+    return Settings(
+        indexes=specs,
+        outputs=values.get("output") or _TABLE,
+        policy=Policy(fail_on=frozenset(values.get("fail_on", ())), **policy),
+        limits=replace(DEFAULT_LIMITS, **values["limit"]),
+        plain_http=frozenset(values.get("plain_http", ())),
+        cache_dir=None if values.get("no_cache") else values.get("cache_dir") or usual_cache(environment),
+        file=file,
+        **{name: values[name] for name in same if name in values},
+    )
+
+
+# -- flags and environment -------------------------------------------------------------------------
+
+
+def _from_flags(flags: Mapping[str, object], faults: list[str]) -> dict[str, Any]:
+    given = [(setting, setting.flag, flags.get(setting.name)) for setting in SETTINGS]
+    rows = [(setting, where, raw) for setting, where, raw in given if raw not in (None, False, ())]
+    return _read_all(rows, faults)
+
+
+def _from_environment(environment: Mapping[str, str], faults: list[str]) -> dict[str, Any]:
+    given = [(setting, environment.get(setting.variable, "").strip()) for setting in SETTINGS]
+    rows = [(setting, setting.variable, tuple(raw.split()) if setting.many else raw) for setting, raw in given if raw]
+    return _read_all(rows, faults)
+
+
+def _read_all(rows: Iterable[tuple[Setting, str, object]], faults: list[str], folder: Path = Path()) -> dict[str, Any]:
+    """Read (setting, where it stands, what stands there); what cannot be read is a fault and left out.
+
+    Paths start at ``folder``. Lists come as lists from a file, as tuples from elsewhere.
+    """
+    values: dict[str, Any] = {}
+    for setting, where, raw in rows:
+        items = setting.parts(raw)
+        places = [f"{where}[{place}]" if isinstance(raw, list) else where for place in range(len(items))]
+        read: list[Any] = []
+        for place, item in zip(places, items, strict=True):
+            try:
+                value = setting.read(item)
+            except (ValueError, CgscanError) as problem:
+                faults.append(f"{place}: {problem}")
+            else:
+                read.append(folder / value if isinstance(value, Path) else value)
+        if read:
+            values[setting.name] = tuple(read) if setting.many else read[0]
+    return values
+
+
+def usual_cache(environment: Mapping[str, str]) -> Path | None:
+    """``$XDG_CACHE_HOME/cgscan``, else ``~/.cache/cgscan``; None where there is no home."""
+    return _user_folder(environment, "XDG_CACHE_HOME", ".cache")
+
+
+def _usual_file(environment: Mapping[str, str]) -> Path | None:
+    folders = [Path(), _user_folder(environment, "XDG_CONFIG_HOME", ".config")]
+    places = [folder / FILE_NAME for folder in folders if folder is not None]
+    return next((place for place in places if _there(place.is_file)), None)
+
+
+def _there(question: Callable[[], bool]) -> bool:
+    """False also for what may not be looked at, or whose name is too long to be one."""
+    try:
+        return question()
+    except OSError:
+        return False
+
+
+def _user_folder(environment: Mapping[str, str], variable: str, below_home: str) -> Path | None:
+    """XDG base directories: a relative path in the variable is to be ignored."""
+    said = Path(environment.get(variable, ""))
+    home = Path(environment.get("HOME", ""))
+    if said.is_absolute():
+        return said / "cgscan"
+    return home / below_home / "cgscan" if home.is_absolute() else None
+
+
+# -- files -----------------------------------------------------------------------------------------
+
+
+def _from_file(file: Path, faults: list[str]) -> dict[str, Any]:
+    tree = _mapping(read_yaml(file), str(file), faults)
+    paths = [setting.file.partition(".") for setting in SETTINGS if setting.file]
+    _check_keys(tree, [head for head, _, _ in paths], "", faults)
+    for section in ("policy", "registries"):
+        below = _mapping(tree.get(section), section, faults)
+        _check_keys(below, [tail for head, _, tail in paths if head == section], section, faults)
+    rows: list[tuple[Setting, str, object]] = []
+    for setting in SETTINGS:
+        if setting.file and setting.file not in ("indexes", "limits"):
+            head, _, tail = setting.file.partition(".")
+            raw = _mapping(tree.get(head), head, []).get(tail) if tail else tree.get(head)
+            rows += [(setting, setting.file, raw)] if raw is not None else []
+    values = _read_all(rows, faults, file.parent)
+    values["index"] = _file_indexes(tree.get("indexes"), file.parent, faults)
+    values["limit"] = _file_limits(tree.get("limits"), faults)
+    return values
+
+
+def _from_policy_file(file: Path, faults: list[str]) -> dict[str, Any]:
+    """A policy file holds what stands below ``policy:`` in the configuration file."""
+    tree = _mapping(read_yaml(file), str(file), faults)
+    _check_keys(tree, [setting.name for setting in _POLICY], str(file), faults)
+    given = [setting for setting in _POLICY if tree.get(setting.name) is not None]
+    return _read_all([(setting, f"{file}.{setting.name}", tree[setting.name]) for setting in given], faults)
+
+
+def _file_limits(value: object, faults: list[str]) -> tuple[tuple[str, float], ...]:
+    limits: list[tuple[str, float]] = []
+    for name, amount in _mapping(value, "limits", faults).items():
+        try:
+            limits.append(as_limit((name, amount)))
+        except ValueError as problem:
+            faults.append(f"limits.{shown(name)}: {problem}")
+    return tuple(limits)
+
+
+def _file_indexes(value: object, folder: Path, faults: list[str]) -> tuple[IndexSpec, ...]:
+    if value is None:
+        return ()
+    if not isinstance(value, list):
+        faults.append("indexes: must be a list (- name: …)")
+        return ()
+    specs: list[IndexSpec] = []
+    for place, entry in enumerate(value):
+        own: list[str] = []
+        parts = _index_parts(entry, f"indexes[{place}]", own)
+        if parts.get("name") in [spec.name for spec in specs]:
+            own.append(f"indexes[{place}].name: {parts['name']} is the name of an index above")
+        faults.extend(own)
+        if not own:
+            location = parts.pop("url", None) or str(folder / parts.pop("path"))
+            specs.append(IndexSpec(location=location, **parts))
+    return tuple(specs)
+
+
+def _index_parts(value: object, where: str, faults: list[str]) -> dict[str, Any]:
+    """The values of one entry that can be read."""
+    entry = _mapping(value, where, faults)
+    _check_keys(entry, _INDEX_KEYS, where, faults)
+    parts: dict[str, Any] = {}
+    for key in [key for key in _INDEX_KEYS if entry.get(key) is not None]:
+        try:
+            parts[key] = _INDEX_KEYS[key](entry[key])
+        except ValueError as problem:
+            faults.append(f"{where}.{key}: {problem}")
+    faults.extend(f"{where}.{key}: is missing" for key in ("name", "role") if entry.get(key) is None)
+    if (entry.get("url") is None) == (entry.get("path") is None):
+        faults.append(f"{where}: needs one of url and path")
+    if parts.get("built_only") and parts.get("role") is Role.UPSTREAM:
+        faults.append(f"{where}.built_only: is for the role chainguard")
+    return parts
+
+
+def _mapping(value: object, where: str, faults: list[str]) -> Mapping[object, Any]:
+    if isinstance(value, Mapping):
+        return value
+    if value is not None:
+        faults.append(f"{where}: must be a mapping (key: value)")
+    return {}
+
+
+def _check_keys(tree: Mapping[object, Any], known: Iterable[str], where: str, faults: list[str]) -> None:
+    """Keys that are none, with the one that was perhaps meant. Values are not shown: one may be a secret."""
+    names = sorted(set(known))
+    for key in tree:
+        if key in names:
+            continue
+        path = f"{where}.{shown(key)}" if where else shown(key)
+        if str(key).lower() in _SECRETS:
+            better = _SECRETS[str(key).lower()]
+            faults.append(
+                f"{path}: files are copied and committed, so this one holds no secret; write {better}: VARIABLE"
+            )
+        else:
+            faults.append(f"{path}: there is no such key{meant(str(key), names)}")
+
+
+# -- indexes: which ones ---------------------------------------------------------------------------
+
+
+def _indexes(given: Mapping[str, Any], known: Sequence[IndexSpec], faults: list[str]) -> tuple[IndexSpec, ...]:
+    """Those of flags and environment, names resolved; the file's where none is given."""
+    built_only = bool(given.get("built_only"))
+    if built_only and not given.get("index"):
+        faults.append("--built-only: says something of --index; in the file, write built_only: true at the index")
+    if not given.get("index") and not given.get("upstream"):
+        return tuple(known)
+    specs: list[IndexSpec] = []
+    for name, role in (("index", Role.CHAINGUARD), ("upstream", Role.UPSTREAM)):
+        for text in given.get(name, ()):
+            try:
+                spec = _named_index(text, role, known)
+            except ValueError as problem:
+                faults.append(f"--{name}: {problem}")
+            else:
+                specs.append(replace(spec, built_only=True) if built_only and role is Role.CHAINGUARD else spec)
+    return tuple(specs)
+
+
+def _named_index(text: str, role: Role, known: Sequence[IndexSpec]) -> IndexSpec:
+    """A name of the file's indexes first, else a URL, folder or file."""
+    spec = next((spec for spec in known if spec.name == text), None)
+    if spec is not None:
+        if spec.role is not role:
+            raise ValueError(f"the index {text} has the role {spec.role.value}, not {role.value}")
+        return spec
+    if "://" in text:
+        return IndexSpec(location=as_url(text), role=role)
+    path = as_path(text)
+    if not _there(path.exists):
+        near = meant(text, [spec.name for spec in known if spec.name])
+        raise ValueError(f"{shown(text)} is no URL, no path that exists and no index of the file{near}")
+    return IndexSpec(location=str(path), role=role)

@@ -1,0 +1,126 @@
+"""How an index is asked over HTTP: its credentials, its time, and what its refusals mean."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, BinaryIO, Final
+
+from scanner.errors import IndexUnavailable, WheelUnreadable
+from scanner.http import Answer, Client, HostUnreachable, RequestFailed, Stream
+from scanner.indexes.credentials import Keyring, Origin, bare, hidden, shown
+
+if TYPE_CHECKING:
+    from scanner.errors import IndexFailure
+    from scanner.limits import Limits
+
+_CHUNK: Final = 256 * 1024
+_LONGEST_REASON: Final = 64 * 1024
+
+
+class Asker:
+    """Sends an index's requests. Whatever goes wrong is an :class:`IndexUnavailable`.
+
+    All its requests together may take ``index_seconds``, counted from the first one. A host that has never
+    answered is asked once.
+    """
+
+    def __init__(self, url: str, *, client: Client, keys: Keyring, limits: Limits) -> None:
+        self._client = client
+        self._keys = keys
+        self._limits = limits
+        self._origin = Origin.of(url)
+        self._lock = threading.Lock()
+        self._until: float | None = None
+        self._answered: set[Origin] = set()
+        self._silent: dict[Origin, IndexUnavailable] = {}
+
+    def get(self, url: str, *, headers: Mapping[str, str]) -> Answer:
+        """A whole answer of at most the limit ``page``."""
+        with self.stream(url, headers=headers) as stream:
+            body = bytearray()
+            for chunk in self.chunks(stream):
+                body += chunk
+                if len(body) > self._limits.page:
+                    raise IndexUnavailable(f"{shown(url)}: longer than {self._limits.page} bytes (limit page)")
+        return Answer(status=stream.status, headers=stream.headers, url=stream.url, body=bytes(body))
+
+    @contextmanager
+    def stream(self, url: str, *, headers: Mapping[str, str] | None = None) -> Iterator[Stream]:
+        """An answer whose body is still to be read."""
+        self._check_time()
+        origin = Origin.of(url)
+        if origin in self._silent:
+            raise self._silent[origin]
+        if self._origin.scheme == "https" and origin.scheme != "https":
+            raise IndexUnavailable(f"{shown(url)}: not asked: an index with TLS sends to a place without")
+        try:
+            with self._client.stream(bare(url), headers=headers, credentials=self._keys.of(url)) as stream:
+                self._answered.add(origin)
+                yield stream
+        except RequestFailed as problem:
+            raise self._unavailable(problem, origin) from problem
+
+    def chunks(self, stream: Stream) -> Iterator[bytes]:
+        """The body of an answer, while there is time."""
+        while chunk := stream.body.read(_CHUNK):
+            self._check_time()
+            yield chunk
+
+    def _check_time(self) -> None:
+        now = time.monotonic()
+        with self._lock:
+            if self._until is None:
+                self._until = now + self._limits.index_seconds
+        if now > self._until:
+            seconds = self._limits.index_seconds
+            raise IndexUnavailable(
+                f"{self._origin.host}: not asked any more after {seconds:g} seconds (limit index_seconds)", whole=True
+            )
+
+    def _unavailable(self, problem: RequestFailed, origin: Origin) -> IndexUnavailable:
+        lost = isinstance(problem, HostUnreachable) and origin not in self._answered
+        whole = origin == self._origin and (lost or self._client.offline)
+        failure = IndexUnavailable(hidden(problem.message), whole=whole, hint=problem.hint)
+        if lost:
+            self._silent[origin] = failure
+        return failure
+
+
+def refusal(status: int, body: BinaryIO, *, url: str) -> IndexFailure:
+    """What an answer that is neither the page nor the file means, as the error to raise.
+
+    Chainguard says why in the body of a 409 (``{"error", "reason", "message"}``).
+    """
+    what = shown(url)
+    host = Origin.of(url).host
+    match status:
+        case 401:
+            return IndexUnavailable(
+                f"{what}: wants to know who asks (401)",
+                hint=f"give user and password in the URL, in ~/.netrc (machine {host}), or name environment variables "
+                "in the configuration (username_env, password_env, token_env); a token may have expired",
+            )
+        case 403:
+            return IndexUnavailable(
+                f"{what}: refused (403)", hint="these credentials may not read it; an old netrc entry does the same"
+            )
+        case 409:
+            return IndexUnavailable(f"{what}: withheld (409{_reason(body)})")
+        case 404 | 410:
+            return WheelUnreadable(f"{what}: listed by the index, and not there ({status})")
+        case _:
+            return IndexUnavailable(f"{what}: answered with status {status}")
+
+
+def _reason(body: BinaryIO) -> str:
+    try:
+        said = json.loads(body.read(_LONGEST_REASON))
+    except (ValueError, RecursionError, RequestFailed):
+        return ""
+    parts = [said.get("reason"), said.get("message")] if isinstance(said, dict) else []
+    texts = ["".join(sign for sign in part if sign.isprintable())[:200] for part in parts if isinstance(part, str)]
+    return "".join(f": {text}" for text in texts if text)

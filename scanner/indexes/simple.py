@@ -1,0 +1,172 @@
+"""An index behind a simple-API URL: Chainguard's own, PyPI, and every repository manager."""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit, urlunsplit
+
+from scanner.errors import IndexUnavailable, UsageError
+from scanner.http import Answer, Client
+from scanner.indexes.asking import Asker, refusal
+from scanner.indexes.credentials import Keyring, Origin, bare, shown
+from scanner.indexes.once import Once
+from scanner.indexes.page import ACCEPT, Page, parse_page
+from scanner.indexes.remembered import PageMemory, StoredPage, WheelMemory, freshness, may_store
+from scanner.indexes.remote import WheelReader
+
+if TYPE_CHECKING:
+    from packaging.utils import NormalizedName
+
+    from scanner.index import IndexFile, IndexSpec, Role
+    from scanner.limits import Limits
+    from scanner.store import Store
+    from scanner.wheel import WheelContents
+
+_NONE = (404, 410)
+
+
+class SimpleIndex:
+    """A package index that is asked over HTTP. See :class:`scanner.index.Index`."""
+
+    def __init__(self, spec: IndexSpec, *, client: Client, store: Store, limits: Limits) -> None:
+        self._base = _base(spec.location)
+        self._url = shown(self._base)
+        self._spec = spec
+        self._client = client
+        self._keys = Keyring(spec)
+        self._asker = Asker(self._base, client=client, keys=self._keys, limits=limits)
+        self._reader = WheelReader(self._asker, limits=limits)
+        self._pages = PageMemory(store, self._url)
+        self._memory = WheelMemory(store, self._url)
+        self._files: Once[NormalizedName, tuple[IndexFile, ...]] = Once()
+        self._wheels: Once[tuple[str, str, bool], WheelContents] = Once()
+
+    def __repr__(self) -> str:
+        return f"SimpleIndex({self._url})"
+
+    @property
+    def name(self) -> str:
+        """The configured name, else the URL without scheme and ``/simple``."""
+        return self._spec.name or self._url.partition("://")[2].removesuffix("/").removesuffix("/simple")
+
+    @property
+    def role(self) -> Role:
+        """Whose builds it is asked for."""
+        return self._spec.role
+
+    @property
+    def kind(self) -> str:
+        """``simple``."""
+        return "simple"
+
+    @property
+    def url(self) -> str:
+        """Its URL without credentials, with a slash at its end."""
+        return self._url
+
+    @property
+    def built_only(self) -> bool:
+        """Whether it is configured as serving Chainguard-built wheels only."""
+        return self._spec.built_only
+
+    def files(self, project: NormalizedName) -> Sequence[IndexFile]:
+        """Every file of a project; empty where the index says that there is none."""
+        return self._files(project, lambda: self._ask_files(project))
+
+    def wheel(self, file: IndexFile, *, whole: bool = False) -> WheelContents:
+        """What one of its wheels holds."""
+        known = None if whole else self._wheels.known((file.filename, file.url, True))
+        if known is not None:
+            return known
+        return self._wheels((file.filename, file.url, whole), lambda: self._ask_wheel(file, whole=whole))
+
+    def _ask_wheel(self, file: IndexFile, *, whole: bool) -> WheelContents:
+        contents = self._memory.get(file, proved=whole)
+        if contents is None:
+            contents = self._reader.read(file, whole=whole)
+            self._memory.put(contents)
+        return contents
+
+    def _ask_files(self, project: NormalizedName) -> tuple[IndexFile, ...]:
+        """(1) A stored page that is fresh, or the only one to be had; (2) else ask, with its ETag."""
+        stored = self._pages.get(project)
+        known = self._from_store(stored, project)
+        if stored is not None and known is not None and (stored.is_fresh or self._client.offline):
+            return known
+        headers = {"Accept": ACCEPT}
+        if stored is not None and known is not None and stored.etag:
+            headers["If-None-Match"] = stored.etag
+        answer = self._asker.get(f"{self._base}{project}/", headers=headers)
+        if answer.status == 304 and stored is not None and known is not None:
+            self._pages.put(project, replace(stored, at=time.time(), fresh=self._fresh(answer)))
+            return known
+        return self._take(answer, project)
+
+    def _from_store(self, stored: StoredPage | None, project: NormalizedName) -> tuple[IndexFile, ...] | None:
+        if stored is None:
+            return None
+        if stored.status in _NONE:
+            return ()
+        try:
+            return parse_page(self._page(project, stored.url, stored.content_type, stored.body))
+        except IndexUnavailable:
+            return None
+
+    def _take(self, answer: Answer, project: NormalizedName) -> tuple[IndexFile, ...]:
+        files: tuple[IndexFile, ...] = ()
+        if answer.status not in _NONE:
+            files = self._read_page(answer, project)
+        url = _without_query(answer.url)
+        if may_store(answer.headers) and shown(url) == url:
+            page = StoredPage(
+                status=404 if answer.status in _NONE else 200,
+                url=url,
+                content_type=answer.headers.get("content-type", ""),
+                etag=answer.headers.get("etag", "") if answer.status == 200 else "",
+                at=time.time(),
+                fresh=self._fresh(answer) if answer.status == 200 else 0.0,
+                body=answer.body if answer.status == 200 else b"",
+            )
+            self._pages.put(project, page)
+        return files
+
+    def _read_page(self, answer: Answer, project: NormalizedName) -> tuple[IndexFile, ...]:
+        asked = f"{self._base}{project}/"
+        if answer.status != 200:
+            raise refusal(answer.status, io.BytesIO(answer.body), url=asked)
+        if answer.headers.get("content-encoding", "identity") != "identity":
+            raise IndexUnavailable(f"{shown(asked)}: answered with a compressed page, which was not asked for")
+        content_type = answer.headers.get("content-type", "")
+        files = parse_page(self._page(project, _without_query(answer.url), content_type, answer.body))
+        if not files and Origin.of(answer.url).host != Origin.of(asked).host:
+            raise IndexUnavailable(
+                f"{shown(asked)}: sent on to {shown(answer.url)}, which lists no files",
+                hint="check the URL of the index and the credentials for it",
+            )
+        return files
+
+    def _page(self, project: NormalizedName, url: str, content_type: str, body: bytes) -> Page:
+        return Page(project=project, url=url, base=self._base, content_type=content_type, body=body)
+
+    def _fresh(self, answer: Answer) -> float:
+        """Seconds. What was shown to credentials is asked for each time: they may have been taken back."""
+        return 0.0 if self._keys.has_own else freshness(answer.headers)
+
+
+def _base(location: str) -> str:
+    """The URL that project names are put behind, without user and password."""
+    parts = urlsplit(location)
+    if parts.query or parts.fragment:
+        raise UsageError(f"{shown(location)}: the URL of an index has no query and no fragment")
+    base = bare(location)
+    return base if base.endswith("/") else f"{base}/"
+
+
+def _without_query(url: str) -> str:
+    """Without user, password, query and fragment: links on a page do not depend on them."""
+    scheme, netloc, path, _, _ = urlsplit(url)
+    return urlunsplit((scheme, netloc.rpartition("@")[2], path, "", ""))

@@ -1,0 +1,169 @@
+"""One command from its settings to its outputs. Says what it tells through the functions that it is given.
+
+A report that could be made is written to its FILE, also where the policy does not hold or another target
+failed; standard output gets all or nothing.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+from scanner.config import Settings
+from scanner.errors import CgscanError, UsageError
+from scanner.formats import render
+from scanner.http import Client
+from scanner.index import Index, Role
+from scanner.indexes import open_index
+from scanner.pipeline import Options, scan
+from scanner.policy import judged
+from scanner.progress import Progress
+from scanner.reference import parse_reference
+from scanner.report import Report
+from scanner.sources import SourceOptions
+from scanner.store import DiskStore, NoStore, Store
+from scanner.values import Output
+
+Note: TypeAlias = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What came of the targets: reports of some, the problems of the others."""
+
+    reports: tuple[Report, ...]
+    problems: tuple[Exception, ...]
+
+    @property
+    def status(self) -> int:
+        """The worst exit status of the targets (contract, "exit status")."""
+        if self.problems:
+            return 2
+        return 0 if all(report.summary.passed for report in self.reports) else 1
+
+    @property
+    def violations(self) -> tuple[str, ...]:
+        """What of the policy does not hold, with the target."""
+        return tuple(
+            f"{report.target.reference}: {violation}"
+            for report in self.reports
+            for violation in report.summary.violations
+        )
+
+
+def _store_of(settings: Settings) -> Store:
+    return DiskStore(settings.cache_dir) if settings.cache_dir is not None else NoStore()
+
+
+def scan_targets(targets: Sequence[str], settings: Settings, *, progress: Progress, note: Note) -> Outcome:
+    """Scan one after the other. A target that fails costs no other its report.
+
+    Raises :class:`scanner.errors.CgscanError` for what concerns all of them.
+    """
+    # (1) what can be seen to be wrong is said before hours of work
+    references = [parse_reference(target) for target in targets]
+    _check_folders(settings.outputs)
+    store = _store_of(settings)
+    reports: list[Report] = []
+    problems: list[Exception] = []
+    with _client(settings) as client:
+        # (2) an index that cannot be opened concerns all targets; nothing is asked here
+        for index in _indexes(settings, client, store):
+            note(f"index {index.name} ({index.role.value}): {index.url}")
+        options = _options(settings, store)
+        # (3) the targets, each with indexes of its own: their time is limited for one scan
+        for reference in references:
+            indexes = _indexes(settings, client, store)
+            start = time.monotonic()
+            try:
+                found = scan(reference, indexes=indexes, options=options, progress=progress)
+            except Exception as problem:  # noqa: BLE001 - a fault of ours in one target must not cost the others
+                problems.append(problem)
+            else:
+                reports.extend(judged(report, settings.policy) for report in found)
+                note(f"{reference}: {time.monotonic() - start:.1f} s")
+    return Outcome(reports=tuple(reports), problems=tuple(problems))
+
+
+def has_chainguard(settings: Settings) -> bool:
+    """Whether any index can prove anything."""
+    return any(spec.role is Role.CHAINGUARD for spec in settings.indexes)
+
+
+def _client(settings: Settings) -> Client:
+    return Client(
+        limits=settings.limits,
+        plain_http=settings.plain_http,
+        ca_file=settings.ca_file,
+        offline=settings.offline,
+        connections=max(16, 2 * settings.jobs),
+    )
+
+
+def _indexes(settings: Settings, client: Client, store: Store) -> list[Index]:
+    return [open_index(spec, client=client, store=store, limits=settings.limits) for spec in settings.indexes]
+
+
+def _options(settings: Settings, store: Store) -> Options:
+    source = SourceOptions(
+        limits=settings.limits,
+        insecure_hosts=settings.plain_http,
+        ca_file=settings.ca_file,
+        authfile=settings.authfile,
+    )
+    return Options(
+        platform=settings.platform,
+        limits=settings.limits,
+        source=source,
+        store=store,
+        prove=settings.prove,
+        offline=settings.offline,
+        jobs=settings.jobs,
+    )
+
+
+# -- outputs ---------------------------------------------------------------------------------------
+
+
+def write_files(reports: Sequence[Report], outputs: Sequence[Output]) -> None:
+    """Write the outputs that have a FILE, each whole or not at all."""
+    for output in outputs:
+        if output.path is not None:
+            _write(output.path, render(reports, output.format))
+
+
+def text_for_terminal(reports: Sequence[Report], outputs: Sequence[Output], *, color: bool, width: int | None) -> str:
+    """What goes to standard output; empty where all outputs have files."""
+    shown = [output for output in outputs if output.path is None]
+    return "".join(render(reports, output.format, color=color, width=width) for output in shown)
+
+
+def _check_folders(outputs: Sequence[Output]) -> None:
+    for output in outputs:
+        if output.path is not None and not output.path.absolute().parent.is_dir():
+            raise UsageError(f"cannot write {output.path}: there is no such folder", hint="make the folder first")
+
+
+def _write(path: Path, text: str) -> None:
+    """Write beside the place and rename, so that no reader sees half a report; links are followed first."""
+    data = text.encode("utf-8", "backslashreplace")
+    try:
+        place = path.resolve()
+        if place.exists() and not place.is_file():  # /dev/null, a pipe: nothing to rename over
+            place.write_bytes(data)
+            return
+        temporary = place.with_name(f".{place.name}.{secrets.token_hex(4)}")
+        try:
+            with temporary.open("xb") as file:
+                file.write(data)
+            temporary.replace(place)
+        finally:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
+    except OSError as problem:
+        raise CgscanError(f"cannot write {path}: {problem.strerror or problem}") from problem
