@@ -184,7 +184,8 @@ def _target_line(target: Target) -> TargetLine:
 
 def _no_answer(lines: Sequence[DistributionLine]) -> str:
     reasons = sorted({line.reason.removeprefix("not checked: ") for line in lines if line.reason.startswith("not ch")})
-    return "no index has answered: " + "; ".join(reasons[:3])
+    more = f" (and {len(reasons) - 1} questions more)" if len(reasons) > 1 else ""
+    return f"no index has answered: {''.join(reasons[:1])}{more}"
 
 
 def _unlayered(findings: Sequence[Finding], *, layered: bool) -> Iterator[Finding]:

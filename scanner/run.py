@@ -112,7 +112,8 @@ def _indexes(settings: Settings, client: Client, store: Store) -> list[Index]:
 def _options(settings: Settings, store: Store) -> Options:
     source = SourceOptions(
         limits=settings.limits,
-        insecure_hosts=settings.plain_http,
+        plain_http=settings.plain_http,
+        offline=settings.offline,
         ca_file=settings.ca_file,
         authfile=settings.authfile,
     )

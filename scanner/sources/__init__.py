@@ -23,9 +23,10 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import assert_never
 
-from scanner.errors import TargetError, TargetNotFound, UnsupportedTarget, UsageError
+from scanner.errors import AccessDenied, TargetError, TargetNotFound, UnsupportedTarget, UsageError
 from scanner.image import ALL_PLATFORMS, Platform, Target
 from scanner.reference import (
+    SCHEMES,
     ArchiveReference,
     BareReference,
     ImageReference,
@@ -111,6 +112,7 @@ def _detected(
     if exists:
         return stack.enter_context(_opened(_on_disk(path, reference.text, options), platform, options))
     attempts = [("path", "no such file or directory")]
+    hint = "say what it is with a prefix: " + " ".join(f"{scheme}:" for scheme in SCHEMES)
     for candidate in _as_image(reference.text, attempts):
         try:
             return stack.enter_context(_opened(candidate, platform, options))
@@ -118,10 +120,12 @@ def _detected(
             raise  # it is there
         except TargetError as problem:
             attempts.append((candidate.scheme, problem.message.removeprefix(f"{candidate}: ")))
+            if isinstance(problem, AccessDenied) and problem.hint:
+                hint = problem.hint
     raise TargetNotFound(
         f"{reference}: not found",
         attempts=attempts,
-        hint="say what it is with a prefix: registry: docker: podman: docker-archive: oci-archive: oci-dir: dir: file:",
+        hint=hint,
     )
 
 

@@ -62,9 +62,10 @@ def open_registry(
     """
     with Client(
         limits=options.limits,
-        plain_http=options.insecure_hosts,
+        plain_http=options.plain_http,
         ca_file=options.ca_file,
         more_ca=certificate_files(name.host),
+        offline=options.offline,
         connections=64,
     ) as client:
         yield _Registry(name, client=client, options=options).images(platform)
@@ -77,14 +78,14 @@ class _Registry:
         self._name = name
         self._client = client
         self._limits = options.limits
-        self._origin = _origin(name.host, client, options.insecure_hosts)
+        self._origin = _origin(name.host, client, options.plain_http)
         self._authority = Authority(
             client=client,
             origin=self._origin,
             host=name.host,
             repository=name.repository,
             find=lambda: find_login(name.host, name.repository, authfile=options.authfile),
-            named=options.insecure_hosts,
+            named=options.plain_http,
         )
 
     # -- images

@@ -331,7 +331,7 @@ def test_nobody_listens() -> None:
 
 def test_plain_http_elsewhere_needs_a_switch() -> None:
     assert "http://" not in str(failure("registry.invalid/app:1"))
-    allowed = failure("registry.invalid/app:1", insecure_hosts=frozenset({"registry.invalid"}))
+    allowed = failure("registry.invalid/app:1", plain_http=frozenset({"registry.invalid"}))
     assert "https://registry.invalid/v2/" in str(allowed)
     assert "http://registry.invalid/v2/" in str(allowed)
 
