@@ -34,6 +34,7 @@ Reasoning: pure, in the order of the data
     candidates      which wheels may explain a distribution, and whose they are
     verdict         explanation -> origin, integrity, reason
     report          all of it for one target
+    unowned         importable files that no distribution accounts for
     assess          tree x indexes -> the report's lines and findings
     policy          report x policy -> passed, violations
     formats         report -> text: table, json, yaml, csv, markdown

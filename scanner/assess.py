@@ -25,6 +25,7 @@ from scanner.owners import Owner, Owners
 from scanner.placement import InstalledSite, Site, WheelSite
 from scanner.report import Available, DistributionLine, FileCounts, FileLine, MatchLine
 from scanner.rootfs import RootFS
+from scanner.unowned import unowned_files
 from scanner.verdict import Asked, Verdict, integrity_of, judge, unchecked
 from scanner.wheel import WheelContents
 
@@ -99,6 +100,7 @@ class _Assessment:
         done += self._judged([one for one, vendor in claimed if vendor is None])
         live = self._without_stale([*owned, *done])
         self.findings += [finding for one in live for finding in self._planted(one)]
+        self.findings += self._unowned(live)
         return live
 
     # --- who needs no wheel ---
@@ -243,6 +245,30 @@ class _Assessment:
                 detail=f"{one.found.name} says that Chainguard built it; its bytes say: {one.verdict.reason}",
             )
 
+    def _unowned(self, live: Sequence[Assessed]) -> Iterable[Finding]:
+        """Importable files that nothing accounts for; not in source trees, which hold only local installs."""
+        files: set[str] = set()
+        folders: set[str] = set()
+        environments: set[str] = set()
+        for one in live:
+            if not isinstance(one.found, Installed):
+                continue
+            if one.verdict.origin is not Origin.LOCAL:
+                environments.add(one.found.environment)
+            if one.verdict.fit is not None:
+                files.update(row.path for row in one.verdict.fit.rows if row.file is not None)
+            elif one.found.record is not None:
+                files.update(f"{one.found.environment}/{row.path}" for row in one.found.record.rows)
+            else:
+                folders.update(_claimed_folders(one.found))
+
+        def accounted(path: str) -> bool:
+            if path in files or self._owners.of(path) is not None:
+                return True
+            return any(parent in folders for parent in _with_parents(path)) if folders else False
+
+        return unowned_files(self._rootfs, environments, accounted)
+
     # --- layers ---
 
     def _metadata_nodes(self, one: Installed) -> list[tuple[int, tuple[int, ...]]]:
@@ -385,6 +411,20 @@ class _Vendors:
         if owner is None or not isinstance(owner.found, Installed) or owner.found.environment == one.environment:
             return None
         return owner
+
+
+def _claimed_folders(one: Installed) -> Iterable[str]:
+    """What ``top_level.txt`` of a distribution without wheel and RECORD names: packages, and modules as files."""
+    lines = one.documents.get("top_level.txt", b"").decode("utf-8", "replace").split()
+    for name in lines[:1000]:
+        yield f"{one.environment}/{name}"
+        yield f"{one.environment}/{name}.py"
+
+
+def _with_parents(path: str) -> Iterable[str]:
+    while path:
+        yield path
+        path = path.rpartition("/")[0]
 
 
 def _is_nested(environment: str, environments: set[str]) -> bool:

@@ -17,10 +17,15 @@ from functools import cache
 from typing import Final, Self
 
 from scanner.distribution import Finding, FindingKind
+from scanner.errors import LimitExceeded
 from scanner.inventory import Entry, Inventory
+from scanner.limits import DEFAULT_LIMITS, Limits
 from scanner.wheel import WheelContents
 
 _HOPS: Final = 40
+_STEPS: Final = 1024
+"""Components on the way to one path, those of links included; more is an attack on the time a look-up takes."""
+_PLAIN: Final = frozenset({"file", "directory", "symlink", "other"})
 _DIRECTORY: Final = Entry("", "", "directory")
 
 
@@ -79,9 +84,9 @@ class RootFS:
         self.findings = tuple(findings)
 
     @classmethod
-    def of(cls, inventories: Sequence[Inventory]) -> Self:
-        """Merge inventories, the lowest layer first."""
-        merging = _Merging()
+    def of(cls, inventories: Sequence[Inventory], *, limits: Limits = DEFAULT_LIMITS) -> Self:
+        """Merge inventories, the lowest layer first. :class:`LimitExceeded` for more folders than ``entries``."""
+        merging = _Merging(limits)
         for layer, inventory in enumerate(inventories):
             merging.apply(inventory, layer)
         return cls(merging.root, merging.contents, merging.wheels, merging.findings)
@@ -125,14 +130,24 @@ class RootFS:
     def walk(self, path: str = "/") -> Iterator[tuple[str, Node]]:
         """Every path below a directory and what stands there, parents first, by name; links are not followed."""
         start = self.node(path)
-        pending = [("" if path == "/" else path.rstrip("/"), start)] if start is not None else []
+        if start is None:
+            return
+        prefix = "" if path == "/" else path.rstrip("/")
+        if prefix:
+            yield prefix, start
+        pending = [(prefix, start, iter(sorted(start.children or ())))]
         while pending:
-            prefix, node = pending.pop()
-            if prefix:
-                yield prefix, node
-            for name in sorted(node.children or (), reverse=True):
+            prefix, node, names = pending[-1]
+            for name in names:
                 assert node.children is not None
-                pending.append((f"{prefix}/{name}", node.children[name]))
+                child = node.children[name]
+                below = f"{prefix}/{name}"
+                yield below, child
+                if child.children:
+                    pending.append((below, child, iter(sorted(child.children))))
+                    break
+            else:
+                pending.pop()
 
 
 def _split(path: str) -> list[str]:
@@ -144,22 +159,23 @@ def _find(root: Node, path: str, *, follow_last: bool) -> tuple[list[str], Node]
     todo = _split(path)[::-1]
     trail: list[tuple[str, Node]] = []
     node = root
-    hops = 0
+    hops = steps = 0
     while todo:
         part = todo.pop()
-        if part == ".":
-            continue
+        steps += 1
         if part == "..":
             if trail:
                 trail.pop()
             node = trail[-1][1] if trail else root
             continue
+        if part == ".":
+            continue
         child = (node.children or {}).get(part)
-        if child is None:
+        if child is None or steps > _STEPS:
             return None
         if child.entry.kind == "symlink" and (todo or follow_last):
             hops += 1
-            if hops > _HOPS or len(todo) > 4096:
+            if hops > _HOPS:
                 return None
             if child.entry.link.startswith("/"):
                 trail, node = [], root
@@ -170,29 +186,38 @@ def _find(root: Node, path: str, *, follow_last: bool) -> tuple[list[str], Node]
     return [name for name, _ in trail], node
 
 
-class _Loop(Exception):
-    """Links that never arrive."""
+class _Lost(Exception):
+    """The way to an entry's folder leads nowhere; the message says why."""
 
 
 class _Merging:
     """The tree while layers are put on it."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: Limits) -> None:
         self.root = Node(_DIRECTORY, 0)
         self.contents: dict[bytes, bytes] = {}
         self.wheels: dict[bytes, WheelContents] = {}
         self.findings: list[Finding] = []
+        self._limits = limits
+        self._made = 0
         self._parents: dict[str, Node] = {}
         self._pending: list[Entry] = []
+        self._stripped: dict[int, Node] = {}
+        """Directories that have nothing of lower layers any more, by identity."""
 
     def apply(self, inventory: Inventory, layer: int) -> None:
         self.contents.update(inventory.contents)
         self.wheels.update(inventory.wheels)
         self.findings += [replace(finding, layer=layer) for finding in inventory.findings]
         self._parents.clear()
+        self._stripped.clear()
         self._pending = []
         for entry in inventory.entries:
-            self._guarded(entry, layer)
+            parent = self._parents.get(entry.folder)
+            if parent is None or parent.children is None or entry.kind not in _PLAIN or entry.name in parent.children:
+                self._guarded(entry, layer)
+            else:  # something new in a known folder: nearly all of them
+                parent.children[entry.name] = Node(entry, layer)
         # A hard link may stand before its target in the archive.
         waiting, self._pending = self._pending, []
         for entry in waiting:
@@ -203,8 +228,8 @@ class _Merging:
     def _guarded(self, entry: Entry, layer: int) -> None:
         try:
             self._apply_entry(entry, layer)
-        except _Loop:
-            self._report(entry, layer, FindingKind.UNSAFE_ENTRY, "a link among its parents loops")
+        except _Lost as problem:
+            self._report(entry, layer, FindingKind.UNSAFE_ENTRY, str(problem))
 
     def _report(self, entry: Entry, layer: int, kind: FindingKind, detail: str) -> None:
         if len(self.findings) < 100_000:
@@ -239,7 +264,7 @@ class _Merging:
         if parent.children is None or name not in parent.children:
             return
         self._parents.clear()
-        if not _strip(parent.children[name], layer):
+        if not self._strip(parent.children[name], layer):
             del parent.children[name]
 
     # --- putting ---
@@ -253,8 +278,7 @@ class _Merging:
             earlier.layer = layer
             earlier.entry = entry
             return
-        turning = earlier is not None and (earlier.children is not None or earlier.entry.kind == "symlink")
-        if turning or entry.kind == "symlink":
+        if earlier is not None and (earlier.children is not None or earlier.entry.kind == "symlink"):
             self._parents.clear()  # what the known parents were found by has changed
         parent.children[name] = Node(entry, layer, earlier)
 
@@ -275,9 +299,10 @@ class _Merging:
             return known
         todo = _split(folder)[::-1]
         trail: list[Node] = [self.root]
-        hops = 0
+        hops = steps = 0
         while todo:
             part = todo.pop()
+            steps += 1
             if part == ".":
                 continue
             if part == "..":
@@ -288,31 +313,41 @@ class _Merging:
             child = children.get(part)
             if child is not None and child.entry.kind == "symlink":
                 hops += 1
-                if hops > _HOPS or len(todo) > 4096:
-                    raise _Loop
                 trail = [self.root] if child.entry.link.startswith("/") else trail
                 todo += _split(child.entry.link)[::-1]
-                continue
-            if child is None or child.children is None:
-                child = children[part] = Node(_DIRECTORY, layer)
-            trail.append(child)
+            elif child is not None and child.children is not None:
+                trail.append(child)
+            else:
+                trail.append(self._make(children, part, layer))
+            if hops > _HOPS or steps > _STEPS or len(trail) > self._limits.depth:
+                raise _Lost("a link among its parents loops" if hops > _HOPS else "links lead it too deep")
         self._parents[folder] = trail[-1]
         return trail[-1]
 
+    def _make(self, children: dict[str, Node], name: str, layer: int) -> Node:
+        """A folder that no entry names. One entry can ask for hundreds, so they count like entries."""
+        self._made += 1
+        if self._made > self._limits.entries:
+            raise LimitExceeded(f"more than {self._limits.entries} folders without entries (limit entries)")
+        made = children[name] = Node(_DIRECTORY, layer)
+        return made
 
-def _strip(top: Node, layer: int) -> bool:
-    """Remove from a subtree what layers below ``layer`` wrote; whether anything is left of it.
+    def _strip(self, top: Node, layer: int) -> bool:
+        """Remove from a subtree what layers below ``layer`` wrote; whether anything is left of it.
 
-    Written without recursion: a tree may be as deep as an attacker likes.
-    """
-    order = [top]
-    for node in order:
-        order += (node.children or {}).values()
-    alive: set[int] = set()
-    for node in reversed(order):
-        if node.children is not None:
-            for name in [name for name, child in node.children.items() if id(child) not in alive]:
-                del node.children[name]
-        if node.layer >= layer or node.children:
-            alive.add(id(node))
-    return id(top) in alive
+        Written without recursion, a tree may be deep; and no folder is gone through twice for a layer, or
+        a million whiteouts of one large folder would take for ever.
+        """
+        order = [top]
+        for node in order:
+            if id(node) not in self._stripped:
+                order += (node.children or {}).values()
+        alive: set[int] = set()
+        for node in reversed(order):
+            if node.children is not None and id(node) not in self._stripped:
+                for name in [name for name, child in node.children.items() if id(child) not in alive]:
+                    del node.children[name]
+                self._stripped[id(node)] = node
+            if node.layer >= layer or node.children:
+                alive.add(id(node))
+        return id(top) in alive

@@ -150,7 +150,7 @@ class TarStream:
         if found is None or not found[0].isascii():
             return None
         before, raw_name, size, mtime, checksum, behind, kind, link, prefix = found.groups()
-        # Adler-32's lower half is 1 plus the sum; 512 bytes of ASCII stay below its modulus. The field counts as spaces.
+        # Adler-32's lower half is 1 plus the sum, and ASCII stays below its modulus. The field itself counts as spaces.
         if adler32(behind, adler32(before)) & 0xFFFF != int(checksum, 8) - 8 * 32 + 1 or prefix[0]:
             return None
         self._at += BLOCK

@@ -24,7 +24,16 @@ from scanner.wheel import names_chainguard, wheel_tags
 INFO_SUFFIXES: Final = (".dist-info", ".egg-info")
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
 _STEM = re.compile(r"(?P<name>.+?)(?:-(?P<version>\d[^-]*))?(?:-py[0-9.]+)?")
-_DOCUMENTS: Final = ("METADATA", "PKG-INFO", "RECORD", "WHEEL", "INSTALLER", "direct_url.json", "entry_points.txt")
+_DOCUMENTS: Final = (
+    "METADATA",
+    "PKG-INFO",
+    "RECORD",
+    "WHEEL",
+    "INSTALLER",
+    "direct_url.json",
+    "entry_points.txt",
+    "top_level.txt",
+)
 _HEADER_BYTES: Final = 1024 * 1024
 
 
