@@ -7,6 +7,7 @@ Words: pure values, no I/O of their own
     errors          every exception raised on purpose, drawn as a tree
     limits          bounds on hostile input, with their defaults
     progress        what a scan tells while it works
+    threads         threads that do not outlive an error of their caller
     digest          digests as values; streams that verify themselves while they are read
     compression     gzip, zstd or plain, told by their first bytes; bounded expansion
     tarstream       the entries of a tar stream, to the end-of-archive blocks or an error

@@ -10,7 +10,6 @@ from __future__ import annotations
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 from scanner.candidates import Gathered, Gathering, Question
@@ -25,6 +24,7 @@ from scanner.owners import Owner, Owners
 from scanner.placement import InstalledSite, Site, WheelSite
 from scanner.report import Available, DistributionLine, FileCounts, FileLine, MatchLine
 from scanner.rootfs import RootFS
+from scanner.threads import threads
 from scanner.unowned import unowned_files
 from scanner.verdict import Asked, Verdict, integrity_of, judge, unchecked
 from scanner.wheel import WheelContents
@@ -140,7 +140,7 @@ class _Assessment:
     # --- verdicts ---
 
     def _judged(self, found: Sequence[Installed | WheelFile]) -> list[Assessed]:
-        with ThreadPoolExecutor(max_workers=self._terms.jobs) as pool:
+        with threads(self._terms.jobs) as pool:
             done = list(pool.map(self._judge, found))
         for one in done:
             if one.answered is not None:

@@ -142,7 +142,7 @@ Exit status:
     "--plain-http",
     metavar="HOST[:PORT]",
     multiple=True,
-    help="A registry or index that may be asked without verified TLS; repeatable.",
+    help="A registry or index that may be asked over plain http; repeatable.",
 )
 @click.option("--ca-file", metavar="FILE", help="More certificate authorities to trust, in PEM.")
 @click.option("--authfile", metavar="FILE", help="The only file to look up registry credentials in.")

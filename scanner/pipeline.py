@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -24,6 +23,7 @@ from scanner.report import DistributionLine, IndexLine, LayerLine, Report, Targe
 from scanner.rootfs import RootFS
 from scanner.sources import SourceOptions, open_targets
 from scanner.store import NoStore, Store
+from scanner.threads import threads
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +120,7 @@ def _image_inventories(image: Image, options: Options, progress: Progress) -> li
         progress(LayerDone(layer=number, remembered=False))
         return inventory
 
-    with ThreadPoolExecutor(max_workers=max(1, options.jobs)) as pool:
+    with threads(options.jobs) as pool:
         inventories = list(pool.map(read, range(len(image.layers)), image.layers))
     if sum(len(inventory.entries) for inventory in inventories) > options.limits.entries:
         raise LimitExceeded(f"{image.reference}: more than {options.limits.entries} entries (limit entries)")

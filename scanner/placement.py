@@ -55,7 +55,15 @@ class InstalledSite:
         self._rootfs = rootfs
         self._installed = installed
         self._environment = environment
-        self._said = said_places(installed.record, installed.environment)
+        self._said = said_places(installed.record, self._base())
+
+    def _base(self) -> str:
+        """The folder from which RECORD's rows climb.
+
+        ``pip --target`` installs into a home of its own first, into ``lib/python``, and moves that; the rows stay.
+        """
+        flat = not self._environment.folder and self._installed.installer == "pip"
+        return f"{self._installed.environment}/lib/python" if flat else self._installed.environment
 
     def look(self, member: str, contents: WheelContents) -> SiteFile | None:
         """The regular file at the first place where the member may have been put and something is."""

@@ -208,9 +208,9 @@ class TarStream:
 
     def _checked(self, header: bytes) -> bytes:
         """The type of a header whose checksum is right."""
-        claimed = self._number(header[148:156], "checksum")
+        claimed = header[148:156].strip(b" \0").partition(b"\0")[0]
         total = _sum(header) - sum(header[148:156]) + 8 * 32
-        if claimed != total:
+        if claimed.strip(b"01234567") or int(claimed or b"0", 8) != total:
             raise MalformedArchive(f"{self._what}: damaged header (wrong checksum), or no tar at all")
         return header[156:157]
 

@@ -10,13 +10,13 @@ import struct
 import subprocess
 import tarfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scanner.errors import LimitExceeded, MalformedArchive, TruncatedStream, UntrustedContent
@@ -45,7 +45,7 @@ class Slow(io.RawIOBase):
 
 
 def stream_of(data: bytes, *, step: int = MIB, limits: Limits = DEFAULT_LIMITS) -> TarStream:
-    return TarStream(cast(BinaryIO, Slow(data, step)), what="test", limits=limits)
+    return TarStream(cast("BinaryIO", Slow(data, step)), what="test", limits=limits)
 
 
 def read(data: bytes, *, step: int = MIB, limits: Limits = DEFAULT_LIMITS) -> Read:
@@ -71,21 +71,20 @@ def by_tarfile(data: bytes) -> Read:
 
 
 def without_slashes(entries: Read) -> Read:
-    """Directories' names without the last slash, which ``tarfile`` takes away; hard links' without their size."""
-    return [(name.rstrip("/") if kind == "directory" else name, kind, *rest) for name, kind, *rest in entries]
+    """Directories' names without the last slash, which ``tarfile`` takes away."""
+    return [(one[0].rstrip("/") if one[1] == "directory" else one[0], *one[1:]) for one in entries]
 
 
-def header(name: bytes, size: int = 0, *, kind: bytes = b"0", **fields: bytes) -> bytes:
-    """One header block, field by field, with a right checksum; ``fields`` are ``at_OFFSET=bytes``."""
+def header(name: bytes, size: int = 0, *, kind: bytes = b"0", at: Mapping[int, bytes] | None = None) -> bytes:
+    """One header block, field by field, with a right checksum; ``at`` has other fields by their offset."""
     block = bytearray(BLOCK)
     block[: len(name)] = name
     block[100:124] = b"0000644\0" + b"0000000\0" * 2
     block[124:148] = b"%011o\0" % size + b"00000000000\0"
     block[156:157] = kind
     block[257:265] = b"ustar\x0000"
-    for place, data in fields.items():
-        at = int(place.removeprefix("at_"))
-        block[at : at + len(data)] = data
+    for offset, data in (at or {}).items():
+        block[offset : offset + len(data)] = data
     block[148:156] = b" " * 8
     block[148:156] = b"%06o\0 " % sum(block)
     return bytes(block)
@@ -146,6 +145,7 @@ def entries(draw: st.DrawFn) -> tuple[tarfile.TarInfo, bytes]:
     return info, content
 
 
+@settings(max_examples=80, deadline=None)
 @given(st.lists(entries(), max_size=6), st.sampled_from(["gnu", "pax"]), st.sampled_from([1, 7, 511, 512, 513, MIB]))
 def test_same_entries_as_tarfile(made: list[tuple[tarfile.TarInfo, bytes]], form: str, step: int) -> None:
     stream = io.BytesIO()
@@ -157,10 +157,10 @@ def test_same_entries_as_tarfile(made: list[tuple[tarfile.TarInfo, bytes]], form
 
 
 @pytest.mark.parametrize("form", FORMATS)
-@pytest.mark.parametrize("length", [99, 100, 101, 155, 156, 200, 255])
+@pytest.mark.parametrize("length", [99, 100, 101, 155, 156, 200, 215])
 def test_names_around_the_fields_ends(form: str, length: int) -> None:
-    path = ("d" * 49 + "/") * 5 + "f" * 10
-    path = (path * 2)[-length:].lstrip("/").rjust(length, "x")
+    path = ("d" * 49 + "/") * 6 + "f" * 10
+    path = path[-length:].lstrip("/").rjust(length, "x")
     info = tarfile.TarInfo(path)
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w", format=FORMATS[form]) as archive:
@@ -183,9 +183,7 @@ def test_content_whatever_the_source_gives_at_once(step: int) -> None:
 def test_content_left_half_read_moves_nothing() -> None:
     tar = header(b"a", 3000) + padded(b"a" * 3000) + header(b"b", 5) + padded(b"hello") + END
     stream = stream_of(tar, step=600)
-    seen = []
-    for entry in stream:
-        seen.append((entry.name, bytes(next(iter(stream.chunks())))[:5]))
+    seen = [(entry.name, bytes(next(iter(stream.chunks())))[:5]) for entry in stream]
     assert seen == [("a", b"aaaaa"), ("b", b"hello")]
 
 
@@ -200,7 +198,8 @@ def test_content_not_read_at_all_moves_nothing() -> None:
 def gnu_tar(folder: Path, *arguments: str) -> bytes:
     if shutil.which("tar") is None:
         pytest.skip("no tar here")
-    done = subprocess.run(["tar", "--create", "--sort=name", *arguments, "."], cwd=folder, capture_output=True)
+    command = ["tar", "--create", "--sort=name", *arguments, "."]
+    done = subprocess.run(command, cwd=folder, capture_output=True, check=False)
     if done.returncode:
         pytest.skip(f"this tar cannot: {done.stderr.decode()[:200]}")
     return done.stdout
@@ -271,7 +270,7 @@ def test_sparse_maps_in_the_content_that_lie_are_refused(lines: bytes) -> None:
 
 
 def test_an_old_sparse_map_without_end_is_refused() -> None:
-    first = header(b"s", 0, kind=b"S", at_482=b"\1", at_483=b"00000000000\0")
+    first = header(b"s", 0, kind=b"S", at={482: b"\1", 483: b"00000000000\0"})
     with pytest.raises((LimitExceeded, TruncatedStream)):
         read(first + (bytes(504) + b"\1" + bytes(7)) * 3000 + END)
 
@@ -289,7 +288,7 @@ def test_many_small_maps_do_not_stand_for_endless_zeros() -> None:
 
 def test_links_and_devices_have_no_data_whatever_their_size_says() -> None:
     for kind in b"123456":
-        tar = header(b"odd", 512, kind=bytes([kind]), at_157=b"to") + header(b"next")
+        tar = header(b"odd", 512, kind=bytes([kind]), at={157: b"to"}) + header(b"next")
         assert names(tar) == ["odd", "next"], kind
 
 
@@ -325,16 +324,16 @@ def test_a_pax_size_counts() -> None:
 
 
 def test_the_prefix_of_ustar_star_and_gnu() -> None:
-    assert only(header(b"name", at_345=b"some/where"))[0] == "some/where/name"
+    assert only(header(b"name", at={345: b"some/where"}))[0] == "some/where/name"
     long_prefix = b"p" * 155
-    assert only(header(b"name", at_345=long_prefix))[0] == long_prefix.decode() + "/name"
-    star = {"at_345": b"p" * 131 + b"00000000001\x0000000000001\0", "at_508": b"tar\0"}
-    assert only(header(b"name", **star))[0] == "p" * 131 + "/name"
-    gnu = {"at_257": b"ustar  \0"}
-    assert only(header(b"name", **gnu, at_345=b"00000000001\x0000000000001\0"))[0] == "name"
-    assert only(header(b"name", **gnu, at_345=b"some/where"))[0] == "some/where/name"
-    assert only(header(b"name", at_257=bytes(8), at_345=b"some/where"))[0] == "name"
-    assert only(header(b"name", at_263=b"99", at_345=b"some/where"))[0] == "some/where/name"
+    assert only(header(b"name", at={345: long_prefix}))[0] == long_prefix.decode() + "/name"
+    star = {345: b"p" * 131 + b"00000000001\x0000000000001\0", 508: b"tar\0"}
+    assert only(header(b"name", at=star))[0] == "p" * 131 + "/name"
+    gnu = {257: b"ustar  \0"}
+    assert only(header(b"name", at={**gnu, 345: b"00000000001\x0000000000001\0"}))[0] == "name"
+    assert only(header(b"name", at={**gnu, 345: b"some/where"}))[0] == "some/where/name"
+    assert only(header(b"name", at={257: bytes(8), 345: b"some/where"}))[0] == "name"
+    assert only(header(b"name", at={263: b"99", 345: b"some/where"}))[0] == "some/where/name"
 
 
 @pytest.mark.parametrize(
@@ -352,7 +351,7 @@ def test_the_prefix_of_ustar_star_and_gnu() -> None:
 )
 def test_numbers(field: bytes, size: int) -> None:
     content = padded(b"abc") if size else b""
-    assert only(header(b"x", at_124=field) + content)[3] == size
+    assert only(header(b"x", at={124: field}) + content)[3] == size
 
 
 @pytest.mark.parametrize(
@@ -372,17 +371,17 @@ def test_numbers(field: bytes, size: int) -> None:
 )
 def test_sizes_that_are_none(field: bytes) -> None:
     with pytest.raises(MalformedArchive):
-        only(header(b"x", at_124=field) + padded(b"abc"))
+        only(header(b"x", at={124: field}) + padded(b"abc"))
 
 
 def test_times_are_read_of_python_files_only() -> None:
-    at = {"at_136": b"00000000012\0"}
+    ten = {136: b"00000000012\0"}
     stream = stream_of(
-        header(b"a.py", **at)
-        + header(b"a.txt", **at)
+        header(b"a.py", at=ten)
+        + header(b"a.txt", at=ten)
         + pax(("mtime", "-5.25"))
-        + header(b"b.pyc", **at)
-        + header(b"c.py", at_136=b"\xff" * 11 + b"\xfe")
+        + header(b"b.pyc", at=ten)
+        + header(b"c.py", at={136: b"\xff" * 11 + b"\xfe"})
         + END
     )
     assert [entry.mtime for entry in stream] == [10, 0, -5, -2]
@@ -508,7 +507,7 @@ def test_a_pax_header_of_many_records_takes_linear_time() -> None:
 
 
 def test_errors_name_the_stream() -> None:
-    with pytest.raises(MalformedArchive, match="^test: damaged header"):
+    with pytest.raises(MalformedArchive, match="test: damaged header"):
         read(b"this is no tar\n" * 100)
 
 
@@ -519,6 +518,6 @@ def test_nested_extended_headers_end() -> None:
 
 def test_binary_numbers_of_every_length() -> None:
     for value in (0, 1, 2**33, 2**62):
-        tar = header(b"x", at_124=b"\x80" + struct.pack(">xxxQ", value))
+        tar = header(b"x", at={124: b"\x80" + struct.pack(">xxxQ", value)})
         stream: Any = iter(stream_of(tar + END))
         assert next(stream).size == value
