@@ -68,9 +68,9 @@ def unchecked(asked: Asked) -> Verdict:
 
 
 def _explained(fit: Fit, asked: Asked) -> Verdict:
-    if asked.failures and not fit.complete:
-        return unchecked(asked)
     candidate = fit.candidate
+    if asked.failures and (not fit.complete or candidate.origin is Origin.UNKNOWN):
+        return unchecked(asked)  # whose wheel it is could depend on the index that did not answer
     match candidate.origin:
         case Origin.CHAINGUARD:
             evidence = _EVIDENCE_WORDS[candidate.evidence] if candidate.evidence else ""

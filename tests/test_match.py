@@ -408,6 +408,13 @@ def test_refused_chainguard_and_upstream_explains_every_file(scene: Scene, tmp_p
     assert judged.words == ("upstream", "intact")
 
 
+def test_refused_upstream_and_a_wheel_that_nothing_calls_chainguards(scene: Scene, tmp_path: Path) -> None:
+    """It may be a fallback copy of PyPI's: only the index that refused could tell."""
+    _, theirs = builds(tmp_path, CODE)
+    scene.install(theirs)
+    assert scene.judge([theirs], Shelf(wheels=[], role=Role.UPSTREAM, refuses="403")).words == ("unchecked", "none")
+
+
 # --- built from source ---
 
 
