@@ -30,6 +30,7 @@ Reasoning: pure, in the order of the data
     owners          dpkg, apk: who owns a path
     environment     where installers put the members of a wheel in an environment
     finders         tree -> distributions and findings
+    scripts         generated entry-point scripts: do they do what entry_points.txt says
     placement       where the members of a wheel stand: in an environment, in a wheel file
     match           files x candidate wheels -> the best explanation
     candidates      which wheels may explain a distribution, and whose they are

@@ -24,6 +24,7 @@ from scanner.owners import Owner, Owners
 from scanner.placement import InstalledSite, Site, WheelSite
 from scanner.report import Available, DistributionLine, FileCounts, FileLine, MatchLine
 from scanner.rootfs import RootFS
+from scanner.scripts import EntryPoint, does, entry_points
 from scanner.threads import threads
 from scanner.unowned import unowned_files
 from scanner.verdict import Asked, Verdict, integrity_of, judge, unchecked
@@ -100,6 +101,7 @@ class _Assessment:
         done += self._judged([one for one, vendor in claimed if vendor is None])
         live = self._without_stale([*owned, *done])
         self.findings += [finding for one in live for finding in self._planted(one)]
+        self.findings += self._scripts(live)
         self.findings += self._unowned(live)
         return live
 
@@ -244,6 +246,32 @@ class _Assessment:
                 layer=self._layer(one.found) if self._terms.layered else None,
                 detail=f"{one.found.name} says that Chainguard built it; its bytes say: {one.verdict.reason}",
             )
+
+    def _scripts(self, live: Sequence[Assessed]) -> Iterable[Finding]:
+        """Generated scripts of explained distributions that do not do what their entry points say."""
+        wanted: dict[str, list[EntryPoint]] = defaultdict(list)
+        members: set[str] = set()
+        for one in live:
+            if not isinstance(one.found, Installed) or one.verdict.fit is None:
+                continue
+            fit = one.verdict.fit
+            members.update(row.path for row in fit.rows)
+            prefix = Environment.of(one.found.environment).prefix
+            for entry in entry_points(fit.candidate.contents.documents.get("entry_points.txt", b"")):
+                wanted[f"{prefix}/bin/{entry.name}"].append(entry)
+        for path, entries in sorted(wanted.items()):
+            file = self._rootfs.file(path)
+            if file is None or path in members or self._owners.of(path) is not None:
+                continue
+            script = self._rootfs.read(path) or b""
+            if not any(does(script, entry) for entry in entries):
+                said = " or ".join(f"{entry.module}:{entry.object}" for entry in entries[:3])
+                yield Finding(
+                    kind=FindingKind.MODIFIED_SCRIPT,
+                    path=path,
+                    layer=file.since if self._terms.layered else None,
+                    detail=f"does not do just what entry_points.txt says: run {said}",
+                )
 
     def _unowned(self, live: Sequence[Assessed]) -> Iterable[Finding]:
         """Importable files that nothing accounts for; not in source trees, which hold only local installs."""

@@ -20,20 +20,12 @@ from scanner.distribution import Origin
 from scanner.index import Evidence, IndexFile
 from scanner.placement import Site, SiteFile
 from scanner.record import landing
+from scanner.scripts import SHEBANG
 from scanner.wheel import WheelContents
 
 COMPILED = re.compile(r".*\.(so|pyd|dylib|dll)(\.[0-9.]+)?")
 _INSTALLERS: Final = frozenset({"INSTALLER", "REQUESTED", "direct_url.json", "provenance_url.json"})
 _FIRST_LINES: Final = (b"#!python\n", b"#!python3\n", b"#!pythonw\n", b"#!python\r\n", b"#!python3\r\n")
-_PATH: Final = rb"[^\s\"'`$;&|<>()\\]*(?:python|pypy)[^\s\"'`$;&|<>()\\/]*"
-_QUOTED: Final = rb"\"[^\n\"'`$;&|<>()\\]*(?:python|pypy)[^\n\"'`$;&|<>()\\/ ]*\""
-_REWRITTEN = re.compile(
-    rb"#!" + _PATH + rb"(?: -[A-Za-z]+)?\r?\n"
-    # the trampoline for long paths and paths with spaces (distlib, uv), and uv's relocatable one
-    + rb"|#!/bin/sh\n'''exec' (?:" + _PATH + rb"|" + _QUOTED
-    + rb"|\"\$\(dirname -- \"\$\(realpath -- \"\$0\"\)\"\)\"/'?(?:python|pypy)[0-9.a-z]*'?)"
-    + rb" \"\$0\" \"\$@\"\n' '''\n"
-)  # fmt: skip
 
 
 class State(enum.Enum):
@@ -216,7 +208,7 @@ def _is_rewritten(contents: WheelContents, member: str, installed: bytes | None)
     Where the wheel's bytes were read, what follows the first line is compared; else the usual
     first lines are tried.
     """
-    found = _REWRITTEN.match(installed) if installed else None
+    found = SHEBANG.match(installed) if installed else None
     if not found or installed is None:
         return False
     tail = installed[found.end() :]

@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 from scanner.environment import Environment, said_places
 from scanner.record import landing
+from scanner.scripts import entry_points
 
 if TYPE_CHECKING:
     from scanner.distribution import Installed
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from scanner.wheel import WheelContents
 
 _MADE_BY_INSTALLERS: Final = ("INSTALLER", "REQUESTED", "direct_url.json", "provenance_url.json")
-_ENTRY_POINT = re.compile(r"\s*(?P<name>[^=\s][^=]*?)\s*=\s*[\w.]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,8 +84,8 @@ class InstalledSite:
         """Installer's files in dist-info, entry-point scripts, byte code of the wheel's modules."""
         made = sum(self._rootfs.file(f"{self._installed.location}/{name}") is not None for name in _MADE_BY_INSTALLERS)
         scripts = sum(
-            self._rootfs.file(f"{self._environment.prefix}/{folder}/{name}") is not None
-            for name in script_names(contents.documents.get("entry_points.txt", b""))
+            self._rootfs.file(f"{self._environment.prefix}/{folder}/{entry.name}") is not None
+            for entry in entry_points(contents.documents.get("entry_points.txt", b""))
             for folder in ("bin", "Scripts")
         )
         return made + scripts + self._byte_code(contents)
@@ -146,19 +145,6 @@ class WheelSite:
     def _counterpart(self, member: str, contents: WheelContents) -> str:
         folder = contents.dist_info + "/"
         return f"{self._own.dist_info}/{member[len(folder) :]}" if member.startswith(folder) else member
-
-
-def script_names(entry_points: bytes) -> Iterator[str]:
-    """The scripts that installers make from ``entry_points.txt`` (console_scripts and gui_scripts)."""
-    section = ""
-    for line in entry_points[: 1024 * 1024].decode("utf-8", "replace").splitlines():
-        text = line.strip()
-        if text.startswith("["):
-            section = text.strip("[] ")
-        elif section in ("console_scripts", "gui_scripts") and not text.startswith(("#", ";")):
-            found = _ENTRY_POINT.match(text)
-            if found and "/" not in found["name"]:
-                yield found["name"]
 
 
 def _site_file(path: str, file: RegularFile) -> SiteFile:

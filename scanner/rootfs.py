@@ -251,8 +251,8 @@ class _Merging:
     def _hide_children(self, path: str, layer: int) -> None:
         found = _find(self.root, path, follow_last=True)
         if found is not None:
-            for name in list(found[1].children or ()):
-                self._remove_lower(found[1], name, layer)
+            self._parents.clear()
+            self._strip(found[1], layer)
 
     def _hide(self, entry: Entry, layer: int) -> None:
         found = _find(self.root, entry.folder, follow_last=True)

@@ -10,7 +10,7 @@ import secrets
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -106,7 +106,15 @@ def _client(settings: Settings) -> Client:
 
 
 def _indexes(settings: Settings, client: Client, store: Store) -> list[Index]:
-    return [open_index(spec, client=client, store=store, limits=settings.limits) for spec in settings.indexes]
+    """The indexes, each under a name of its own: the report's matches refer to it."""
+    opened: list[Index] = []
+    for spec in settings.indexes:
+        index = open_index(spec, client=client, store=store, limits=settings.limits)
+        if index.name in {other.name for other in opened}:
+            own = replace(spec, name=f"{index.name} ({spec.role.value} {len(opened) + 1})")
+            index = open_index(own, client=client, store=store, limits=settings.limits)
+        opened.append(index)
+    return opened
 
 
 def _options(settings: Settings, store: Store) -> Options:
