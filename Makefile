@@ -2,7 +2,8 @@
 #
 #   make scan                           the embedded demo
 #   make scan IMAGE=app:1.4 INDEX=https://libraries.example/python/simple [UPSTREAM=URL] [ARGS="--min-coverage 90"]
-#   make test [ARGS="-k config"]        all tests
+#   make test [ARGS="-k config"]        the tests
+#   make test-real                      those that build dozens of real projects from PyPI; minutes at first
 #   make lint                           ruff and mypy
 #   make dev                            a .venv to work in, with the cgscan command
 #   make bench [IMAGE=…]                where the time of a scan goes, nothing remembered
@@ -25,7 +26,7 @@ OWN_SCAN := '$(IMAGE)' $(if $(INDEX),--index '$(INDEX)') $(if $(UPSTREAM),--upst
 COMPILE := uv pip compile pyproject.toml --no-config --default-index https://pypi.org/simple --quiet --upgrade \
 	--universal --python-version 3.11 --generate-hashes --custom-compile-command 'make lock'
 
-.PHONY: dev lint test bench fixtures scan lock clean
+.PHONY: dev lint test test-real bench fixtures scan lock clean
 
 scan: $(VENV)/.run $(if $(IMAGE),,fixtures)
 	$(CGSCAN) scan $(if $(IMAGE),$(OWN_SCAN),$(DEMO_SCAN)) $(ARGS)
@@ -40,6 +41,9 @@ fixtures: $(VENV)/.run
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -n auto $(ARGS)
+
+test-real: $(VENV)/.dev
+	$(BIN)/python -m pytest -n auto -m real $(ARGS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -32,6 +32,8 @@ MAGIC: Final = {
     "xz": (b"\xfd7zXZ\x00",),
 }
 _LONGEST: Final = 6
+_DICTIONARY: Final = 160 * 1024 * 1024
+"""Memory for one xz stream: enough for ``xz -9``, less than a header may ask for. zstd has such a bound itself."""
 _IGZIP: Final = cast("type[Exception]", igzip_lib.error)  # its stub has an instance
 _FAULTS: Final = (OSError, EOFError, ValueError, _IGZIP, zstd.ZstdError, lzma.LZMAError)
 
@@ -52,11 +54,15 @@ def _gzip() -> _Decompressor:
     return igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP)
 
 
+def _xz() -> _Decompressor:
+    return lzma.LZMADecompressor(memlimit=_DICTIONARY)
+
+
 _FACTORIES: Final[dict[str, Callable[[], _Decompressor]]] = {
     "gzip": _gzip,
     "zstd": zstd.ZstdDecompressor,
     "bzip2": bz2.BZ2Decompressor,
-    "xz": lzma.LZMADecompressor,
+    "xz": _xz,
 }
 
 

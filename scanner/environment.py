@@ -85,13 +85,12 @@ def said_places(record: Record | None, environment: str) -> Mapping[str, tuple[s
 
     Rows that climb above the root stay at the root, as they would for any reader of the path.
     """
-    found: dict[str, tuple[str, ...]] = {}
+    found: dict[str, dict[str, None]] = {}
     for row in record.rows if record else ():
         if row.path.startswith("../"):
             path = posixpath.normpath(f"{environment}/{row.path}")
-            name = posixpath.basename(path)
-            found[name] = (*found.get(name, ()), path)
-    return found
+            found.setdefault(posixpath.basename(path), {})[path] = None
+    return {name: tuple(paths) for name, paths in found.items()}
 
 
 def fits(tags: Iterable[Tag], environment: Environment, platform: Platform | None, *, musl: bool) -> bool:
@@ -131,7 +130,8 @@ def _fits_platform(tag: str, platform: Platform | None, *, musl: bool) -> bool:
 def _version(text: str) -> tuple[int, int] | None:
     major, _, minor = text.partition(".")
     minor = minor.partition(".")[0]
-    return (int(major), int(minor)) if major.isdigit() and minor.isdigit() and len(text) < 12 else None
+    known = text.isascii() and len(text) < 20 and major.isdigit() and minor.isdigit()
+    return (int(major), int(minor)) if known else None
 
 
 def _venv_version(rootfs: RootFS, prefix: str) -> tuple[int, int] | None:

@@ -267,15 +267,17 @@ class _Contest:
         rivals = [fit for fit in eligible if fit.candidate.origin is not winner.candidate.origin]
         if self._complete_upstream(winner) and not self._telling(winner) and self._lists_absent_rival_files(winner):
             return Tied(fits=(winner, *self._best_of_others(winner)))
-        if self._is_planted(winner):
-            return Explained(fit=next(fit for fit in eligible if self._complete_upstream(fit)))
         if rivals and self._score(rivals[0]) == self._score(winner):
             return self._tie([winner, rivals[0]])
         return Explained(fit=winner)
 
     def _telling(self, fit: Fit) -> list[RowFit]:
         """Members that are there with their bytes, and that no other origin has so at that place."""
-        return [row for row in fit.rows if row.state is State.MATCHED and self._sets_apart(fit, row)]
+        matched = [row for row in fit.rows if row.state is State.MATCHED and self._sets_apart(fit, row)]
+        telling = [row for row in matched if not _is_planted(row, self._circumstances)]
+        # two builds by two versions of one backend often write the same METADATA
+        alone = all(fit.candidate.part(row.member) == "METADATA" for row in telling)
+        return [] if alone and _is_recorded_with_another_wheel(fit, self._circumstances) else telling
 
     def _sets_apart(self, fit: Fit, row: RowFit) -> bool:
         key = fit.candidate.keys[row.member]
@@ -300,20 +302,6 @@ class _Contest:
             for fit in self._best_of_others(winner)
             for row in fit.rows
             if not fit.modified
-        )
-
-    def _is_planted(self, winner: Fit) -> bool:
-        """Chainguard's wheel by its SBOM alone, over a complete upstream wheel, and RECORD knows no SBOM.
-
-        An installer lists in RECORD what it installs; who adds the SBOM by hand does not, or lies there too.
-        """
-        listed = self._circumstances.listed
-        telling = self._telling(winner)
-        return (
-            winner.candidate.origin is Origin.CHAINGUARD
-            and listed is not None
-            and all(_is_sbom(row.member) and row.member not in listed for row in telling)
-            and any(self._complete_upstream(fit) for fit in self._fits)
         )
 
     def _tie(self, fits: list[Fit]) -> Explanation:
@@ -350,7 +338,7 @@ class _Contest:
             best.setdefault(fit.candidate.origin, fit)
         fewest = min(fit.modified for fit in best.values())
         level = [fit for fit in best.values() if fit.modified == fewest]
-        if len(level) > 1 and not any(_is_of_another_build(fit) for fit in level):
+        if len(level) > 1 and not any(_is_of_another_build(fit, self._circumstances) for fit in level):
             return self._tie(level)
         return _another_build(self._fits)
 
@@ -359,7 +347,8 @@ class _Contest:
     def within_one(self, plausible: Sequence[Fit]) -> Explanation:
         """No rival: the members that belong to one build alone decide (WHEEL, METADATA, SBOM, compiled files)."""
         best = min(plausible, key=lambda fit: (not fit.complete, fit.modified, fit.missing, -fit.matched))
-        own = any(row.state is State.MATCHED and is_builds_own(fit_part(best, row)) for row in best.rows)
+        matched = [row for row in best.rows if row.state is State.MATCHED]
+        own = any(is_builds_own(fit_part(best, row)) and not _is_planted(row, self._circumstances) for row in matched)
         if not own:
             return _another_build(self._fits)
         doubt = self._doubt(best)
@@ -377,15 +366,16 @@ class _Contest:
         """
         role = best.candidate.origin
         asked = (
-            self._circumstances.upstream_asked if role is Origin.CHAINGUARD else self._circumstances.chainguard_asked
+            self._circumstances.chainguard_asked if role is Origin.UPSTREAM else self._circumstances.upstream_asked
         )
         if asked or best.having(State.MATCHED, _is_compiled):
             return None
-        other = "upstream" if role is Origin.CHAINGUARD else "Chainguard"
+        other = "Chainguard" if role is Origin.UPSTREAM else "upstream"
         if State.MODIFIED in (best.part_state("WHEEL"), best.part_state("METADATA")):
             return f"its code is the listed one's, its metadata are another build's, and no {other} index was asked"
-        sbom = [row.state for row in best.rows if _is_sbom(row.member)]
-        if role is Origin.CHAINGUARD and sbom and State.MATCHED not in sbom:
+        sbom = [row for row in best.rows if _is_sbom(row.member)]
+        there = [row for row in sbom if row.state is State.MATCHED and not _is_planted(row, self._circumstances)]
+        if role is Origin.CHAINGUARD and sbom and not there:
             return "all that is there may as well be PyPI's build, and no upstream index was asked"
         return None
 
@@ -405,9 +395,18 @@ def is_builds_own(part: str) -> bool:
     )
 
 
-def _is_of_another_build(fit: Fit) -> bool:
-    """WHEEL is there and is not this wheel's: the files came from some other build."""
-    return fit.part_state("WHEEL") is State.MODIFIED
+def _is_of_another_build(fit: Fit, circumstances: Circumstances) -> bool:
+    """WHEEL is there and is not this wheel's, or RECORD knows another: the files came from some other build."""
+    return fit.part_state("WHEEL") is State.MODIFIED or _is_recorded_with_another_wheel(fit, circumstances)
+
+
+def _is_recorded_with_another_wheel(fit: Fit, circumstances: Circumstances) -> bool:
+    """RECORD has a digest for WHEEL that is not this candidate's, and the WHEEL that is there, if any, has it."""
+    for row in fit.rows:
+        if fit.candidate.part(row.member) == "WHEEL" and row.state is not State.MATCHED:
+            said = (circumstances.listed or {}).get(row.member)
+            return said not in (None, row.expected) and (row.file is None or row.file.sha256 == said)
+    return False
 
 
 def _is_code(member: str) -> bool:
@@ -415,10 +414,10 @@ def _is_code(member: str) -> bool:
 
 
 def _same_code(fits: Sequence[Fit]) -> Fit | None:
-    """A wheel all of whose Python code is there with its bytes."""
+    """A wheel whose Python code is there with its bytes, as far as it is there."""
     for fit in fits:
         code = [row.state for row in fit.rows if _is_code(row.member)]
-        if code and all(state is State.MATCHED for state in code):
+        if State.MATCHED in code and State.MODIFIED not in code:
             return fit
     return None
 
@@ -433,7 +432,8 @@ def _is_from_source(fits: Sequence[Fit], circumstances: Circumstances) -> bool:
         return False
     if any(fit.part_state("WHEEL") is not State.MODIFIED for fit in fits):
         return False
-    if any(fit.having(State.MATCHED, _is_compiled) or fit.having(State.MATCHED, _is_sbom) for fit in fits):
+    matched = [row for fit in fits for row in fit.rows if row.state is State.MATCHED]
+    if any(_is_compiled(row.member) or (_is_sbom(row.member) and not _is_planted(row, circumstances)) for row in matched):
         return False
     metadata = any(fit.part_state("METADATA") is State.MATCHED for fit in fits)
     return not metadata or _vouches_for_wheel(fits, circumstances)
@@ -460,6 +460,15 @@ def _is_without_its_sbom(fit: Fit, circumstances: Circumstances) -> bool:
         and all(row.state is State.MISSING and row.member not in circumstances.listed for row in sboms)
         and not fit.having(State.MATCHED, _is_compiled)
     )
+
+
+def _is_planted(row: RowFit, circumstances: Circumstances) -> bool:
+    """An SBOM that RECORD does not know: whoever adds one by hand leaves it out there, an installer does not.
+
+    RECORD may take a verdict away from Chainguard: such an SBOM says nothing of whose build it is.
+    """
+    listed = circumstances.listed
+    return _is_sbom(row.member) and listed is not None and row.member not in listed
 
 
 def _is_compiled(member: str) -> bool:

@@ -64,7 +64,7 @@ def _dpkg(rootfs: RootFS) -> Iterator[tuple[str, Owner]]:
             data = rootfs.read(f"{folder}/{name}") if suffix in ("md5sums", "list") else None
             if data is None:
                 continue
-            lines = data.decode("utf-8", "surrogateescape").splitlines()
+            lines = data.decode("utf-8", "surrogateescape").split("\n")
             if suffix == "md5sums":
                 sums[package] = dict(_md5sums(lines))
             else:
@@ -91,7 +91,7 @@ def _apk(rootfs: RootFS) -> Iterator[tuple[str, Owner]]:
         if data is None:
             continue
         package = folder = path = ""
-        for line in data.decode("utf-8", "surrogateescape").splitlines():
+        for line in data.decode("utf-8", "surrogateescape").split("\n"):
             key, _, value = line.partition(":")
             if key == "P":
                 package, folder, path = value, "", ""

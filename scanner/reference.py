@@ -148,8 +148,12 @@ def _archive_reference(scheme: str, rest: str) -> ArchiveReference:
     split is at the first colon that is followed by no path separator's continuation of a file name:
     the caller checks which of the possible paths exists; here the first colon splits.
     """
-    path, at, digest = rest.rpartition("@")
-    if at and re.match(r"sha(256|384|512):", digest):
-        return ArchiveReference(scheme=scheme, path=path, name=None, digest=Digest.parse(digest))
-    path, _, name = rest.partition(":")
-    return ArchiveReference(scheme=scheme, path=path, name=name or None, digest=None)
+    path, at, digest_text = rest.rpartition("@")
+    digest, name = None, ""
+    if at and re.match(r"sha(256|384|512):", digest_text):
+        digest = Digest.parse(digest_text)
+    else:
+        path, _, name = rest.partition(":")
+    if not path:
+        raise UsageError(f"no path behind {scheme}: in {rest[:300]!r}", hint=f"write {scheme}:PATH[:NAME]")
+    return ArchiveReference(scheme=scheme, path=path, name=name or None, digest=digest)

@@ -13,6 +13,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from fixtures import demo, wheels
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What lies in ``tests/real`` builds dozens of real projects; ``make test-real`` runs it."""
+    for item in items:
+        if "real" in item.path.relative_to(Path(__file__).parent).parts:
+            item.add_marker(pytest.mark.real)
+
+
 def _or_skip(make: Callable[[str], Path]) -> Callable[[str], Path]:
     def made(requirement: str) -> Path:
         try:

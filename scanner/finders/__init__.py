@@ -8,15 +8,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from scanner.distribution import Distribution, Finding
-from scanner.finders.installed import INFO_SUFFIXES, read_installed
+from scanner.finders.installed import INFO_SUFFIXES, Memory, read_installed
 from scanner.finders.wheels import read_wheel_file
 from scanner.rootfs import RootFS
 
 
 def find(rootfs: RootFS) -> Iterator[Distribution | Finding]:
     """Every distribution in the tree, in no particular order, and what looked like one and could not be read."""
+    memory = Memory()
     for path, node in rootfs.walk():
         if path.endswith(INFO_SUFFIXES):
-            yield from read_installed(rootfs, path, node)
+            yield from read_installed(rootfs, path, node, memory)
         elif path.endswith(".whl"):
             yield from read_wheel_file(rootfs, path, node)

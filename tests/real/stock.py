@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-import jsonschema
+import jsonschema  # type: ignore[import-untyped]
 from packaging.utils import parse_wheel_filename
 
 import scanner
@@ -38,16 +38,13 @@ PROJECTS: Final = (
     "charset-normalizer==3.4.1",  # compiled by PyPI, pure from source
     "httpie==3.2.4",  # *.data/data: man pages; three entry points
     "markupsafe==3.0.2",  # compiled
-    "wrapt==1.17.2",  # compiled
     "zope.event==5.0",  # the second of a namespace
     "jaraco.functools==4.1.0",  # a namespace package without __init__.py
-    "docutils==0.21.2",  # many files, entry points
     "zc.lockfile==3.0.post1",  # a post release
     "jmespath==1.0.1",  # *.data/scripts
     "websocket-client==1.8.0",  # a name that is not the module's
-    "jinja2==3.1.6",  # entry points of another tool
-    "six==1.17.0",  # one module; py2.py3
-    "click==8.1.8",
+    "jinja2==3.1.6",  # built by flit; entry points of another tool
+    "click==8.1.8",  # one package, pure
 )
 LIMITS: Final = Limits(request_seconds=20, index_seconds=120)
 ROLES: Final = {"chainguard": Role.CHAINGUARD, "pypi": Role.UPSTREAM}
@@ -75,7 +72,8 @@ class Stock:
     def folders(self, folder: Path) -> dict[str, str]:
         """Both builds as local simple trees: locations of indexes by name."""
         return {
-            whose: str(trees.simple_tree(folder / whose, self.build(whose).values())) for whose in ("chainguard", "pypi")
+            whose: str(trees.simple_tree(folder / whose, self.build(whose).values()))
+            for whose in ("chainguard", "pypi")
         }
 
 
@@ -147,6 +145,3 @@ def words(line: Line) -> tuple[str, str]:
 def odd_files(line: Line) -> list[tuple[str, str]]:
     """State and path of the files that are not as the wheel has them."""
     return [(file["state"], file["path"]) for file in line["files"]]
-
-
-Scan = Callable[..., Report]

@@ -1,0 +1,159 @@
+"""What is remembered: all of it or nothing, and never a path that a target chooses."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from scanner.store import DiskStore, NoStore
+
+ROOT = str(Path(__file__).resolve().parents[1])
+
+
+def files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def test_no_store_forgets() -> None:
+    NoStore().put("pages", "key", b"data")
+    assert NoStore().get("pages", "key") is None
+
+
+def test_what_was_put_is_got(tmp_path: Path) -> None:
+    store = DiskStore(tmp_path / "not" / "there" / "yet")
+    assert store.get("pages", "key") is None
+    for data in (b"", b"\n", b"data", bytes(1_000_000), b"a\nb\n"):
+        store.put("pages", "key", data)
+        assert store.get("pages", "key") == data
+        assert DiskStore(tmp_path / "not" / "there" / "yet").get("pages", "key") == data
+    assert store.get("wheels", "key") is None
+    assert store.get("pages", "Key") is None
+    assert len(files(tmp_path)) == 1
+
+
+@pytest.mark.parametrize("key", ["../../../etc/passwd", "/etc/passwd", "a\0b", "", "x" * 100_000, "caf\udce9", "a/b"])
+def test_keys_are_no_paths(tmp_path: Path, key: str) -> None:
+    store = DiskStore(tmp_path / "cache")
+    store.put("pages", key, b"data")
+    assert store.get("pages", key) == b"data"
+    (file,) = files(tmp_path)
+    assert file.relative_to(tmp_path / "cache" / "pages")
+    assert len(file.parent.name) == 2
+    assert len(file.name) == 62
+
+
+def test_damage_is_nothing(tmp_path: Path) -> None:
+    store = DiskStore(tmp_path)
+    store.put("pages", "key", b"some data")
+    (file,) = files(tmp_path)
+    whole = file.read_bytes()
+    for at in range(len(whole)):
+        file.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+        assert store.get("pages", "key") is None
+        file.write_bytes(whole[:at])
+        assert store.get("pages", "key") is None
+    file.write_bytes(whole + b"x")
+    assert store.get("pages", "key") is None
+    store.put("pages", "key", b"new")
+    assert store.get("pages", "key") == b"new"
+
+
+def test_a_place_that_cannot_be_written_is_no_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"x")
+    for folder in (tmp_path / "file", Path("/proc/nowhere"), Path("/dev/null/x")):
+        store = DiskStore(folder)
+        store.put("pages", "key", b"data")
+        assert store.get("pages", "key") is None
+        assert list(store.entries()) == []
+        assert store.clear() == 0
+
+
+def test_a_place_where_a_folder_stands_is_no_error(tmp_path: Path) -> None:
+    store = DiskStore(tmp_path)
+    store.put("pages", "key", b"data")
+    (file,) = files(tmp_path)
+    file.unlink()
+    file.mkdir()
+    store.put("pages", "key", b"data")
+    assert store.get("pages", "key") is None
+    assert files(tmp_path) == []  # nothing is left lying about
+
+
+def test_only_the_owner_may_look(tmp_path: Path) -> None:
+    store = DiskStore(tmp_path / "cache")
+    store.put("pages", "key", b"data")
+    (file,) = files(tmp_path)
+    assert file.stat().st_mode & 0o077 == 0
+    assert file.parent.stat().st_mode & 0o077 == 0
+
+
+def test_counting_and_clearing(tmp_path: Path) -> None:
+    store = DiskStore(tmp_path)
+    for number in range(20):
+        store.put("pages" if number % 2 else "wheels", str(number), b"x" * number)
+    strange = [tmp_path / "notes.txt", tmp_path / "pages" / "ab" / "mine", tmp_path / "other" / "x" / "y"]
+    for file in strange:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(b"keep me")
+    entries = list(store.entries())
+    assert sorted({kind for kind, _ in entries}) == ["pages", "wheels"]
+    assert sum(size for _, size in entries) == sum(65 + number for number in range(20))
+    assert store.clear() == 20
+    assert files(tmp_path) == sorted(strange)
+    assert store.get("pages", "1") is None
+    assert DiskStore(tmp_path / "nothing").clear() == 0
+
+
+def test_what_a_kill_leaves_is_cleared_and_never_read(tmp_path: Path) -> None:
+    store = DiskStore(tmp_path)
+    store.put("pages", "key", b"data")
+    (file,) = files(tmp_path)
+    (file.parent / ".new-abc").write_bytes(b"half")
+    assert store.get("pages", "key") == b"data"
+    assert store.clear() == 2
+
+
+def test_readers_see_all_or_nothing_while_others_write(tmp_path: Path) -> None:
+    writers = [
+        subprocess.Popen([sys.executable, "-c", _WRITER, str(tmp_path), letter], env={**os.environ, "PYTHONPATH": ROOT})
+        for letter in "abc"
+    ]
+    store, seen = DiskStore(tmp_path), set()
+    while any(writer.poll() is None for writer in writers):
+        data = store.get("pages", "key")
+        seen.add(data[:1] if data else None)
+        assert data is None or data == data[:1] * len(data)
+    assert [writer.wait() for writer in writers] == [0, 0, 0]
+    assert len(files(tmp_path)) == 1
+    assert seen & {b"a", b"b", b"c"}
+
+
+_WRITER = """
+import sys
+from pathlib import Path
+from scanner.store import DiskStore
+store = DiskStore(Path(sys.argv[1]))
+for size in range(300):
+    store.put("pages", "key", sys.argv[2].encode() * (size * 100 + 1))
+"""
+
+
+def test_threads_write_at_once(tmp_path: Path) -> None:
+    store = DiskStore(tmp_path)
+
+    def write() -> None:
+        for number in range(50):
+            store.put("k", str(number), b"%d" % number)
+
+    threads = [threading.Thread(target=write) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [store.get("k", str(number)) for number in range(50)] == [b"%d" % number for number in range(50)]
+    assert len(files(tmp_path)) == 50
