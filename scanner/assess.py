@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from scanner.candidates import Gathered, Gathering, Question
@@ -87,6 +87,7 @@ class _Assessment:
         self._deadline = time.monotonic() + terms.limits.index_seconds
         self.findings: list[Finding] = []
         self.answered: bool | None = None
+        self._overwriters: dict[str, str] = {}
 
     def run(self, found: Sequence[Installed | WheelFile]) -> list[Assessed]:
         owned, rest = self._split_owned(found)
@@ -100,6 +101,7 @@ class _Assessment:
         done += [self._vendored(one, vendor) for one, vendor in claimed if vendor is not None]
         done += self._judged([one for one, vendor in claimed if vendor is None])
         live = self._without_stale([*owned, *done])
+        self._overwriters = _overwriters(live)
         self.findings += [finding for one in live for finding in self._planted(one)]
         self.findings += self._scripts(live)
         self.findings += self._unowned(live)
@@ -353,7 +355,7 @@ class _Assessment:
             origin=verdict.origin,
             integrity=verdict.integrity,
             match=_match_line(verdict.fit) if verdict.fit else None,
-            files=_file_lines(verdict.fit, layered=layered) if verdict.fit else (),
+            files=_file_lines(verdict.fit, self._overwriters, layered=layered) if verdict.fit else (),
             available=one.available,
             reason=verdict.reason,
         )
@@ -514,8 +516,20 @@ def _match_line(fit: Fit) -> MatchLine:
     )
 
 
-def _file_lines(fit: Fit, *, layered: bool) -> tuple[FileLine, ...]:
-    """The files that are not as the wheel has them, by path."""
+def _overwriters(live: Sequence[Assessed]) -> dict[str, str]:
+    """For changed files that another distribution's wheel has with the bytes that are there: whose they are."""
+    fits = [(one.found.name, one.verdict.fit) for one in live if one.verdict.fit is not None]
+    changed = {row.path for _, fit in fits if fit.modified for row in fit.rows if row.state is State.MODIFIED}
+    return {
+        row.path: f"has the bytes of {name}"
+        for name, fit in (fits if changed else ())
+        for row in fit.rows
+        if row.state is State.MATCHED and row.path in changed
+    }
+
+
+def _file_lines(fit: Fit, notes: Mapping[str, str], *, layered: bool) -> tuple[FileLine, ...]:
+    """The files that are not as the wheel has them, by path; ``notes`` explain changed ones."""
     rows = [row for row in fit.rows if row.state in (State.MODIFIED, State.MISSING)]
     return tuple(
         FileLine(
@@ -524,6 +538,7 @@ def _file_lines(fit: Fit, *, layered: bool) -> tuple[FileLine, ...]:
             expected=str(Digest.sha256(row.expected)),
             actual=str(Digest.sha256(row.file.sha256)) if row.file else None,
             layer=row.file.since if row.file and layered else None,
+            note=notes.get(row.path) if row.state is State.MODIFIED else None,
         )
         for row in sorted(rows, key=lambda row: row.path)
     )

@@ -575,6 +575,21 @@ def test_of_two_dist_infos_the_live_one_is_the_distribution(scene: Scene, tmp_pa
     assert judged.kinds == ["stale-metadata"]
 
 
+def test_a_file_that_another_distribution_overwrote_says_so(scene: Scene, tmp_path: Path) -> None:
+    first = wheels.make_wheel(
+        tmp_path / "p", "first", "1.0", {"shared/__init__.py": b"", "shared/x.py": b"first = 1\n"}
+    )
+    second = wheels.make_wheel(
+        tmp_path / "p", "second", "1.0", {"shared/__init__.py": b"", "shared/x.py": b"second = 1\n"}
+    )
+    scene.install(first)
+    scene.install(second)
+    lines = {line.name: line for line in scene.judge([], [first, second]).lines}
+    assert lines["second"].integrity.value == "intact"
+    assert lines["first"].integrity.value == "modified"
+    assert [file.note for file in lines["first"].files] == ["has the bytes of second"]
+
+
 def test_vendored_is_judged_through_its_owner(scene: Scene, tmp_path: Path) -> None:
     inner = {
         "demo/_vendor/inner-2.0.dist-info/METADATA": b"Metadata-Version: 2.1\nName: inner\nVersion: 2.0\n",
