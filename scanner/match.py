@@ -338,7 +338,7 @@ class _Contest:
             best.setdefault(fit.candidate.origin, fit)
         fewest = min(fit.modified for fit in best.values())
         level = [fit for fit in best.values() if fit.modified == fewest]
-        if len(level) > 1 and not any(_is_of_another_build(fit, self._circumstances) for fit in level):
+        if len(level) > 1 and not all(_is_of_another_build(fit, self._circumstances) for fit in level):
             return self._tie(level)
         return _another_build(self._fits)
 
