@@ -240,9 +240,8 @@ class _Taking:
             return None
         parent, _, name = path.rpartition("/")
         folder = self._folder(parent)
-        written = entry.name.rpartition("/")[0]
-        if entry.name.endswith("/" + name) and self._clean(written) == parent:
-            self._folders[written] = folder
+        if entry.name.endswith("/" + name):
+            self._folders[entry.name.rpartition("/")[0]] = folder
         return folder, name
 
     @staticmethod

@@ -38,7 +38,7 @@ class Limits:
     kept_file: int = 16 * MIB
     """One file whose bytes are kept for reading (RECORD, METADATA, package databases)."""
     kept_total: int = 256 * MIB
-    """All bytes kept of one layer."""
+    """All bytes kept of one image."""
     archive: int = 128 * MIB
     """One wheel file inside a layer that is opened; a larger one is matched by its sha256 only."""
     archive_members: int = 200_000

@@ -274,10 +274,14 @@ class _Contest:
     def _telling(self, fit: Fit) -> list[RowFit]:
         """Members that are there with their bytes, and that no other origin has so at that place."""
         matched = [row for row in fit.rows if row.state is State.MATCHED and self._sets_apart(fit, row)]
-        telling = [row for row in matched if not _is_planted(row, self._circumstances)]
-        # two builds by two versions of one backend often write the same METADATA
-        alone = all(fit.candidate.part(row.member) == "METADATA" for row in telling)
-        return [] if alone and _is_recorded_with_another_wheel(fit, self._circumstances) else telling
+        return self._worth(fit, matched)
+
+    def _worth(self, fit: Fit, rows: Sequence[RowFit]) -> list[RowFit]:
+        """Of members that speak for a candidate, those that RECORD does not deprive of their word."""
+        kept = [row for row in rows if not _is_planted(row, fit, self._circumstances)]
+        # builds by different versions of one backend often write the same METADATA and names of licences
+        metadata_alone = all(fit.candidate.part(row.member) is not None for row in kept)
+        return [] if metadata_alone and _is_recorded_with_another_wheel(fit, self._circumstances) else kept
 
     def _sets_apart(self, fit: Fit, row: RowFit) -> bool:
         key = fit.candidate.keys[row.member]
@@ -347,9 +351,8 @@ class _Contest:
     def within_one(self, plausible: Sequence[Fit]) -> Explanation:
         """No rival: the members that belong to one build alone decide (WHEEL, METADATA, SBOM, compiled files)."""
         best = min(plausible, key=lambda fit: (not fit.complete, fit.modified, fit.missing, -fit.matched))
-        matched = [row for row in best.rows if row.state is State.MATCHED]
-        own = any(is_builds_own(fit_part(best, row)) and not _is_planted(row, self._circumstances) for row in matched)
-        if not own:
+        own = [row for row in best.rows if row.state is State.MATCHED and is_builds_own(fit_part(best, row))]
+        if not self._worth(best, own):
             return _another_build(self._fits)
         doubt = self._doubt(best)
         return (
@@ -365,16 +368,14 @@ class _Contest:
         compiled files; then the SBOM, but only with the rest of the metadata.
         """
         role = best.candidate.origin
-        asked = (
-            self._circumstances.chainguard_asked if role is Origin.UPSTREAM else self._circumstances.upstream_asked
-        )
+        asked = self._circumstances.chainguard_asked if role is Origin.UPSTREAM else self._circumstances.upstream_asked
         if asked or best.having(State.MATCHED, _is_compiled):
             return None
         other = "Chainguard" if role is Origin.UPSTREAM else "upstream"
         if State.MODIFIED in (best.part_state("WHEEL"), best.part_state("METADATA")):
             return f"its code is the listed one's, its metadata are another build's, and no {other} index was asked"
         sbom = [row for row in best.rows if _is_sbom(row.member)]
-        there = [row for row in sbom if row.state is State.MATCHED and not _is_planted(row, self._circumstances)]
+        there = [row for row in sbom if row.state is State.MATCHED and not _is_planted(row, best, self._circumstances)]
         if role is Origin.CHAINGUARD and sbom and not there:
             return "all that is there may as well be PyPI's build, and no upstream index was asked"
         return None
@@ -432,8 +433,7 @@ def _is_from_source(fits: Sequence[Fit], circumstances: Circumstances) -> bool:
         return False
     if any(fit.part_state("WHEEL") is not State.MODIFIED for fit in fits):
         return False
-    matched = [row for fit in fits for row in fit.rows if row.state is State.MATCHED]
-    if any(_is_compiled(row.member) or (_is_sbom(row.member) and not _is_planted(row, circumstances)) for row in matched):
+    if any(fit.having(State.MATCHED, _is_compiled) or _has_its_sbom(fit, circumstances) for fit in fits):
         return False
     metadata = any(fit.part_state("METADATA") is State.MATCHED for fit in fits)
     return not metadata or _vouches_for_wheel(fits, circumstances)
@@ -462,13 +462,20 @@ def _is_without_its_sbom(fit: Fit, circumstances: Circumstances) -> bool:
     )
 
 
-def _is_planted(row: RowFit, circumstances: Circumstances) -> bool:
-    """An SBOM that RECORD does not know: whoever adds one by hand leaves it out there, an installer does not.
+def _is_planted(row: RowFit, fit: Fit, circumstances: Circumstances) -> bool:
+    """An SBOM that RECORD does not know, or knows beside another build's WHEEL. An installer lists what it installs.
 
     RECORD may take a verdict away from Chainguard: such an SBOM says nothing of whose build it is.
     """
     listed = circumstances.listed
-    return _is_sbom(row.member) and listed is not None and row.member not in listed
+    if not _is_sbom(row.member) or listed is None:
+        return False
+    return row.member not in listed or _is_recorded_with_another_wheel(fit, circumstances)
+
+
+def _has_its_sbom(fit: Fit, circumstances: Circumstances) -> bool:
+    rows = [row for row in fit.rows if row.state is State.MATCHED and _is_sbom(row.member)]
+    return any(not _is_planted(row, fit, circumstances) for row in rows)
 
 
 def _is_compiled(member: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -56,7 +57,7 @@ def _scan_one(target: Target, indexes: Sequence[Index], options: Options, progre
     with _timed(timing, "read"):
         inventories = _inventories(target, options, progress)
     with _timed(timing, "merge"):
-        rootfs = RootFS.of(inventories)
+        rootfs = RootFS.of(inventories, limits=options.limits)
         del inventories
     with _timed(timing, "find"):
         found = list(find(rootfs))
@@ -113,18 +114,41 @@ def _image_inventories(image: Image, options: Options, progress: Progress) -> li
     size = sum(size for size in sizes if size is not None) if None not in sizes else None
     progress(Opened(reference=image.reference, layers=len(image.layers), size=size))
 
+    total = _Total(image.reference, options.limits)
+
     def read(number: int, layer: Layer) -> Inventory:
         what = f"layer {number} ({layer.digest or layer.diff_id})"
         with layer.tar(options.limits, lambda read: progress(LayerRead(layer=number, read=read))) as tar:
             inventory = take_inventory(tar, limits=options.limits, what=what)
+        total.add(inventory)
         progress(LayerDone(layer=number, remembered=False))
         return inventory
 
     with threads(options.jobs) as pool:
-        inventories = list(pool.map(read, range(len(image.layers)), image.layers))
-    if sum(len(inventory.entries) for inventory in inventories) > options.limits.entries:
-        raise LimitExceeded(f"{image.reference}: more than {options.limits.entries} entries (limit entries)")
-    return inventories
+        return list(pool.map(read, range(len(image.layers)), image.layers))
+
+
+class _Total:
+    """What all layers of an image hold together, counted as soon as each is read."""
+
+    def __init__(self, reference: str, limits: Limits) -> None:
+        self._reference = reference
+        self._limits = limits
+        self._lock = threading.Lock()
+        self._entries = 0
+        self._kept = 0
+
+    def add(self, inventory: Inventory) -> None:
+        """Count a layer; :class:`LimitExceeded` where the image has too much."""
+        with self._lock:
+            self._entries += len(inventory.entries)
+            self._kept += sum(map(len, inventory.contents.values()))
+            if self._entries > self._limits.entries:
+                raise LimitExceeded(f"{self._reference}: more than {self._limits.entries} entries (limit entries)")
+            if self._kept > self._limits.kept_total:
+                raise LimitExceeded(
+                    f"{self._reference}: more than {self._limits.kept_total} bytes of metadata (limit kept_total)"
+                )
 
 
 def _file_inventory(file: File, limits: Limits) -> Inventory:

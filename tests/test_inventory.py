@@ -422,16 +422,14 @@ def test_sockets_and_pipes_do_not_block(tmp_path: Path) -> None:
     assert [one.kind for one in inventory.entries] == ["other", "other"]
 
 
-def test_what_cannot_be_read_on_disk_is_told(tmp_path: Path) -> None:
-    if os.geteuid() == 0:
-        pytest.skip("root reads everything")
-    (tmp_path / "closed").mkdir(mode=0)
-    (tmp_path / "file").write_bytes(b"x")
-    (tmp_path / "file").chmod(0)
+def test_what_cannot_be_read_on_disk_is_told(bounded_rights: Path) -> None:
+    (bounded_rights / "closed").mkdir(mode=0)
+    (bounded_rights / "file").write_bytes(b"x")
+    (bounded_rights / "file").chmod(0)
     try:
-        inventory = take_directory(tmp_path, limits=DEFAULT_LIMITS)
+        inventory = take_directory(bounded_rights, limits=DEFAULT_LIMITS)
     finally:
-        (tmp_path / "closed").chmod(0o700)
+        (bounded_rights / "closed").chmod(0o700)
     assert findings(inventory) == [(FindingKind.UNREADABLE, "/file"), (FindingKind.UNREADABLE, "/closed")]
 
 

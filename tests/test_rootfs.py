@@ -172,6 +172,15 @@ NASTY: dict[str, Layers] = {
         [dir_entry("usr/lib"), symlink_entry("lib", "/usr/lib")],
         [file_entry("lib/python/x.py", b"2")],
     ],
+    "parents through an absolute link deep down": [
+        [dir_entry("usr/lib"), symlink_entry("opt/deep/lib", "/usr/lib")],
+        [file_entry("opt/deep/lib/python/x.py", b"2")],
+    ],
+    "opaque twice": [
+        [file_entry("d/f", b"1")],
+        [dir_entry("d"), opaque_entry("d"), file_entry("d/g", b"2")],
+        [dir_entry("d"), opaque_entry("d"), file_entry("d/h", b"3")],
+    ],
     "parents through a link that climbs out": [
         [dir_entry("usr/lib"), symlink_entry("lib", "../../../../usr/lib")],
         [file_entry("lib/x.py", b"2")],
@@ -215,6 +224,10 @@ LATE: dict[str, Layers] = {
     "whiteout of a tree after re-adding": [
         [file_entry("d/e/f", b"1"), file_entry("d/e/g", b"1")],
         [dir_entry("d/e"), file_entry("d/e/f", b"2"), whiteout_entry("d/e")],
+    ],
+    "whiteout of a link between two files": [
+        [file_entry("d/f", b"1"), symlink_entry("l", "d")],
+        [file_entry("l/g", b"2"), whiteout_entry("l"), file_entry("l/h", b"3")],
     ],
     "opaque behind its files": [
         [file_entry("d/f", b"1"), file_entry("d/g", b"1")],
@@ -486,6 +499,7 @@ def test_a_hard_link_to_itself_changes_nothing() -> None:
     layers = [[file_entry("d/f", b"1"), symlink_entry("l", "d")], [hardlink_entry("l/f", "d/f")]]
     assert findings(layers) == []
     assert view(merged(layers))["/d/f"] == ("file", sha(b"1"))
+    assert credit([[file_entry("f", b"1")], [hardlink_entry("f", "f")]], "/f") == (0, 0, (0,))
 
 
 def test_parents_that_loop_are_a_finding_and_the_rest_goes_on() -> None:
