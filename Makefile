@@ -4,6 +4,7 @@
 #   make scan IMAGE=app:1.4 INDEX=https://libraries.example/python/simple [UPSTREAM=URL] [ARGS="--min-coverage 90"]
 #   make test [ARGS="-k config"]        the tests
 #   make test-real                      those that build dozens of real projects from PyPI; minutes at first
+#   make truth SEED=7                   cgscan's word against a corpus of real projects whose truth is known
 #   make lint                           ruff and mypy
 #   make dev                            a .venv to work in, with the cgscan command
 #   make bench [IMAGE=…]                where the time of a scan goes, nothing remembered
@@ -17,6 +18,7 @@ DEMO ?= build/demo
 INDEX ?=
 UPSTREAM ?=
 ARGS ?=
+SEED ?= 1
 
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
@@ -26,7 +28,7 @@ OWN_SCAN := '$(IMAGE)' $(if $(INDEX),--index '$(INDEX)') $(if $(UPSTREAM),--upst
 COMPILE := uv pip compile pyproject.toml --no-config --default-index https://pypi.org/simple --quiet --upgrade \
 	--universal --python-version 3.11 --generate-hashes --custom-compile-command 'make lock'
 
-.PHONY: dev lint test test-real bench fixtures scan lock clean
+.PHONY: dev lint test test-real truth bench fixtures scan lock clean
 
 scan: $(VENV)/.run $(if $(IMAGE),,fixtures)
 	$(CGSCAN) scan $(if $(IMAGE),$(OWN_SCAN),$(DEMO_SCAN)) $(ARGS)
@@ -44,6 +46,9 @@ test: $(VENV)/.dev
 
 test-real: $(VENV)/.dev
 	$(BIN)/python -m pytest -n auto -m real $(ARGS)
+
+truth: $(VENV)/.dev
+	$(BIN)/python -m fixtures.truth --seed $(SEED) --out build/truth $(ARGS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
