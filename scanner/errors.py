@@ -14,12 +14,14 @@
     │   ├── TruncatedStream          a stream that ends before its end
     │   ├── MalformedArchive         a layer or archive that is none
     │   └── LimitExceeded            more than the limits allow
+    ├── DatabaseUnreadable           a package database in the target that is none, or a damaged one
     └── IndexFailure                  one question to an index has no answer
         ├── IndexUnavailable         unreachable, refused, timed out, offline
         └── WheelUnreadable          the answer came and is no such wheel
 
 Exit statuses are the command line's business (:mod:`scanner.cli`): every one of these is 2,
-but for ``IndexFailure``, which the pipeline turns into the origin ``unchecked``.
+but for ``IndexFailure``, which the pipeline turns into the origin ``unchecked``, and ``DatabaseUnreadable``, which
+is the finding ``unreadable``.
 """
 
 from __future__ import annotations
@@ -87,6 +89,10 @@ class MalformedArchive(UntrustedContent):
 
 class LimitExceeded(UntrustedContent):
     """More than the limits allow; the message names the limit and its flag."""
+
+
+class DatabaseUnreadable(CgscanError):
+    """A package database in the target that is none, or a damaged one: a finding, the scan goes on."""
 
 
 class IndexFailure(CgscanError):

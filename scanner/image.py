@@ -130,7 +130,7 @@ class Directory:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class File:
-    """One file: a wheel, or a tar of a root file system."""
+    """One file: a wheel, an archive or program with Python code inside, or a tar of a root file system."""
 
     reference: str
     path: Path

@@ -10,7 +10,7 @@ import enum
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from packaging.utils import NormalizedName
 
@@ -111,6 +111,17 @@ class Index(Protocol):
 
         The result has ``sha256`` set in any case where ``whole`` is true (computed if the page names none).
         Raises :class:`scanner.errors.IndexUnavailable` or :class:`scanner.errors.WheelUnreadable`.
+        """
+
+
+@runtime_checkable
+class ByContent(Protocol):
+    """What an index may offer besides: to find wheels by a file inside them (a snapshot can)."""
+
+    def holding(self, sha256: bytes) -> Sequence[IndexFile]:
+        """Wheels of this index that have a member with these bytes (raw sha256); no more than a few hundred.
+
+        Raises :class:`scanner.errors.IndexUnavailable`.
         """
 
 

@@ -23,6 +23,8 @@ class Limits:
     """Layers of one image (runtimes stop at 127; squashing tools have made more)."""
     entries: int = 2_000_000
     """Tar entries of one image, all layers together."""
+    hidden_entries: int = 50_000_000
+    """Entries gone through for ``--scope all-layers``: those of the tree, each time that a layer hides some of them."""
     expanded: int = 64 * GIB
     """Uncompressed bytes of one layer."""
     expansion_ratio: int = 1000
@@ -39,10 +41,43 @@ class Limits:
     """One file whose bytes are kept for reading (RECORD, METADATA, package databases)."""
     kept_total: int = 256 * MIB
     """All bytes kept of one image."""
+    package_database: int = 256 * MIB
+    """The database of rpm, which is read and not kept."""
     archive: int = 128 * MIB
-    """One wheel file inside a layer that is opened; a larger one is matched by its sha256 only."""
+    """One file of a tool's cache that is opened in memory; a larger wheel is matched by its sha256 only."""
+    bundle: int = 1 * GIB
+    """One wheel file, archive or program inside a layer that is opened, through a temporary file; a larger wheel is
+    matched by its sha256 only."""
+    archive_depth: int = 4
+    """Archives inside archives."""
+    archived_entries: int = 250_000
+    """Files in all opened archives of one image together, those of an archive that lies there twice counted twice."""
+    archives_expanded: int = 4 * GIB
+    """Decompressed bytes of all archives and wheels of one layer together; or ten times their size, if that is more."""
+    source_archive: int = 64 * MIB
+    """Decompressed bytes of a source archive in a cache in which its name is looked for."""
     archive_members: int = 200_000
     """Members of one wheel or archive."""
+    form: int = 64 * MIB
+    """One changed file whose newlines or ELF sections are compared with the wheel's."""
+    second_look_files: int = 500
+    """Changed files that are read again to say in a note what was done to them."""
+    second_look: int = 4 * GIB
+    """Stored bytes of all layers that are read again for that."""
+    guessed_names: int = 500
+    """Top-level names without metadata for which projects are guessed and asked for."""
+    guessed_wheels: int = 32
+    """Wheels read of one guessed project to find the version whose files are there."""
+    guessed_bytes: int = 256 * MIB
+    """Bytes of those of them that can only be read whole."""
+    code_kept: int = 4 * GIB
+    """Sources and byte code of one image, kept in a temporary file for ``--check-bytecode``; what is beyond is told."""
+    code_memory: int = 1 * GIB
+    """Memory of a process that compiles a source again for ``--check-bytecode``."""
+    code_pair_seconds: float = 20.0
+    """Time for one source and its byte code."""
+    code_seconds: float = 1800.0
+    """Time for all of them in one scan; what is not compared by then is told."""
     member: int = 64 * MIB
     """One metadata member of a wheel that is read as a whole."""
     wheel_expanded: int = 4 * GIB
@@ -57,6 +92,8 @@ class Limits:
     """One request to an index or registry, until the first byte and between two."""
     index_seconds: float = 900.0
     """All work with indexes in one scan."""
+    cache: int = 4 * GIB
+    """All that is remembered between scans, on disk; what was used least recently is forgotten first."""
 
 
 DEFAULT_LIMITS = Limits()

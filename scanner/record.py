@@ -36,10 +36,14 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """All rows in their order, and what could not be read (one line for each)."""
+    """All rows in their order, and what could not be read (one line for each).
+
+    ``complete`` is false where reading could not go on to the end, so that rows may be lost.
+    """
 
     rows: tuple[Row, ...]
     faults: tuple[str, ...] = ()
+    complete: bool = True
 
     @property
     def paths(self) -> frozenset[str]:
@@ -54,16 +58,21 @@ def parse_record(data: bytes) -> Record:
     faults: list[str] = []
     csv.field_size_limit(_FIELD_LIMIT)
     reader = csv.reader(io.StringIO(text, newline=""))
+    end = None
     try:
         for fields in reader:
-            if fields:
+            if len(fields) == 1 and "\n" in fields[0]:
+                end = "a quote is opened and never closed"
+            elif fields:
                 _take(fields, rows, faults, reader.line_num)
             if len(rows) > _MOST_ROWS or len(faults) > _MOST_FAULTS:
-                faults.append(f"line {reader.line_num}: not read any further")
+                end = "not read any further"
                 break
     except csv.Error as problem:
-        faults.append(f"line {reader.line_num}: {problem}")
-    return Record(rows=tuple(rows), faults=tuple(faults))
+        end = str(problem)
+    if end is not None:
+        faults.append(f"line {reader.line_num}: {end}")
+    return Record(rows=tuple(rows), faults=tuple(faults), complete=end is None)
 
 
 def _take(fields: list[str], rows: list[Row], faults: list[str], line: int) -> None:
@@ -83,16 +92,25 @@ def _take(fields: list[str], rows: list[Row], faults: list[str], line: int) -> N
 
 
 def _digest(claim: str) -> tuple[str | None, bytes | None]:
-    """``sha256=urlsafe-base64-without-padding`` as (name, raw bytes); weak and wrong ones have no bytes."""
+    """``sha256=urlsafe-base64-without-padding`` as (name, raw bytes); weak and wrong ones have no bytes.
+
+    Padding, the plain alphabet and hex are taken too: none of them can be mistaken for another.
+    """
     algorithm, equals, value = claim.partition("=")
     algorithm = algorithm.strip().lower()
     if not equals:
         return None, None
+    size = _DIGEST_SIZES.get(algorithm, 0)
     try:
-        raw = base64.b64decode(value.rstrip("=") + "=" * (-len(value.rstrip("=")) % 4), altchars=b"-_", validate=True)
+        raw = bytes.fromhex(value) if len(value) == 2 * size else _base64(value)
     except (binascii.Error, ValueError):
         return algorithm, None
-    return algorithm, raw if _DIGEST_SIZES.get(algorithm) == len(raw) else None
+    return algorithm, raw if size == len(raw) else None
+
+
+def _base64(value: str) -> bytes:
+    bare = value.rstrip("=").replace("+", "-").replace("/", "_")
+    return base64.b64decode(bare + "=" * (-len(bare) % 4), altchars=b"-_", validate=True)
 
 
 def normalise(name: str) -> str | None:

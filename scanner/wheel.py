@@ -11,13 +11,11 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import lzma
 import re
-import struct
 import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, BinaryIO, Final, TypeVar, cast
 
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
@@ -25,7 +23,9 @@ from packaging.version import InvalidVersion, Version
 
 from scanner.digest import CHUNK, Digest
 from scanner.errors import WheelUnreadable
+from scanner.forms import ELF_MAGIC, Elf, Form, form_of
 from scanner.record import landing, normalise, parse_record
+from scanner.zips import FAULTS, BoundedReads
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,25 +37,14 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 DIST_INFO = re.compile(r"(?P<stem>[^/]+)\.dist-info/(?P<rest>.+)")
+_WHEEL_FILE = re.compile(r"[^/]+\.dist-info/WHEEL")
 RECORD_FILES: Final = frozenset({"RECORD", "RECORD.jws", "RECORD.p7s"})
 _READ: Final = frozenset({"WHEEL", "METADATA", "RECORD", "entry_points.txt", "top_level.txt"})
 _LONGEST_NAME: Final = 255
 _PYTHON_LINE: Final = b"#!python"
-_FAULTS: Final = (
-    zipfile.BadZipFile,
-    zipfile.LargeZipFile,
-    zlib.error,
-    lzma.LZMAError,
-    EOFError,
-    NotImplementedError,
-    RuntimeError,
-    OSError,
-    ValueError,
-    OverflowError,
-    IndexError,
-    KeyError,
-    struct.error,
-)
+_MARK: Final = b"\xef\xbb\xbf"
+_MOST_SECTIONS: Final = 50_000
+"""Digests of forms that are kept of one wheel."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +92,10 @@ class WheelContents:
     dist_info: str
     documents: Mapping[str, bytes] = field(default_factory=dict)
     script_tails: Mapping[str, bytes] = field(default_factory=dict)
+    forms: Mapping[str, Form] = field(default_factory=dict)
+    """Of members whose form is more than their digest (:mod:`scanner.forms`); only where it was asked for."""
+    weak_digests: Mapping[str, bytes] = field(default_factory=dict)
+    """Raw md5 and sha1 of a wheel file that lies in a target, by hashlib's name: package databases have these."""
 
     @property
     def claims_chainguard(self) -> bool:
@@ -142,13 +135,34 @@ def names_chainguard(sbom: bytes) -> bool:
     return any(isinstance(text, str) and re.match(r"(Organization: )?Chainguard\b", text) for text in said)
 
 
-def read_wheel(file: BinaryIO, *, filename: str, limits: Limits, sha256: Digest | None = None) -> WheelContents:
+def read_wheel(
+    file: BinaryIO, *, filename: str, limits: Limits, sha256: Digest | None = None, forms: bool = False
+) -> WheelContents:
     """Read a whole wheel from a seekable file: every member is hashed, every CRC checked.
 
-    ``sha256`` is that of the file, as the caller checked it. :class:`WheelUnreadable` for anything
-    that no installer could unpack, or that exceeds the limits.
+    ``sha256`` is that of the file, as the caller checked it; ``forms`` keeps the forms of members too.
+    :class:`WheelUnreadable` for anything that no installer could unpack, or that exceeds the limits.
     """
-    return _guarded(_read_whole, file, filename, limits, sha256)
+    return _guarded(partial(_read_whole, forms=forms), file, filename, limits, sha256)
+
+
+def wheel_filename(file: BinaryIO, *, limits: Limits) -> str:
+    """The name that a wheel gives itself by its dist-info and tags, for bytes that are stored under another one.
+
+    :class:`WheelUnreadable` where the file is no zip, or no one dist-info folder in it has a ``WHEEL``.
+    """
+    try:
+        with zipfile.ZipFile(cast("BinaryIO", BoundedReads(file, limits))) as archive:
+            infos = {info.filename: info for info in archive.infolist() if _WHEEL_FILE.fullmatch(info.filename)}
+            if len(infos) != 1:
+                raise WheelUnreadable(f"has {len(infos)} dist-info folders with a WHEEL")
+            ((path, info),) = infos.items()
+            with archive.open(info) as stream:
+                tags = [tag.split("-") for tag in wheel_tags(stream.read(CHUNK)) if tag.count("-") == 2]
+    except FAULTS as problem:
+        raise WheelUnreadable(f"cannot be read as a wheel ({problem})") from problem
+    parts = [".".join(sorted({tag[place] for tag in tags})) or "unknown" for place in range(3)]
+    return f"{path.removesuffix('.dist-info/WHEEL')}-{'-'.join(parts)}.whl"
 
 
 def read_wheel_by_record(
@@ -172,6 +186,8 @@ class _Archive:
         self.limits = limits
         self.bound = min(limits.wheel_expanded, max(limits.expansion_grace, size * limits.wheel_ratio))
         self.infos: dict[str, zipfile.ZipInfo] = {}
+        self.formed: set[str] = set()
+        """Members, as the directory names them, whose form may be more than their digest."""
         listed = archive.infolist()
         if len(listed) > limits.archive_members:
             raise WheelUnreadable(f"{filename}: more than {limits.archive_members} members (limit archive_members)")
@@ -243,46 +259,20 @@ class _Archive:
         return {self.below(path) or "": self.read(path) for path in paths}
 
 
-class _BoundedReads(io.RawIOBase):
-    """A file of which no single read may be large: :mod:`zipfile` takes a directory of any length at once."""
-
-    def __init__(self, file: BinaryIO, most: int) -> None:
-        super().__init__()
-        self._file = file
-        self._most = most
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._file.tell()
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
-        return self._file.seek(offset, whence)
-
-    def read(self, size: int = -1, /) -> bytes:
-        if size > self._most:
-            raise zipfile.BadZipFile(f"one piece is larger than {self._most} bytes (limit member)")
-        return self._file.read(size)
-
-
 def _guarded(
     read: Callable[[_Archive, Digest | None], _T], file: BinaryIO, filename: str, limits: Limits, sha256: Digest | None
 ) -> _T:
     """Open the zip and read it; whatever zipfile raises on hostile bytes is :class:`WheelUnreadable`."""
     try:
-        bounded = cast("BinaryIO", _BoundedReads(file, limits.member))
+        bounded = cast("BinaryIO", BoundedReads(file, limits))
         with zipfile.ZipFile(bounded) as archive:
             size = file.seek(0, io.SEEK_END)
             return read(_Archive(archive, filename=filename, limits=limits, size=size), sha256)
-    except _FAULTS as problem:
+    except FAULTS as problem:
         raise WheelUnreadable(f"{filename}: cannot be read as a wheel ({problem})") from problem
 
 
-def _read_whole(archive: _Archive, sha256: Digest | None) -> WheelContents:
+def _read_whole(archive: _Archive, sha256: Digest | None, *, forms: bool) -> WheelContents:
     members: dict[str, Member] = {}
     tails: dict[str, bytes] = {}
     left = archive.bound
@@ -303,6 +293,7 @@ def _read_whole(archive: _Archive, sha256: Digest | None) -> WheelContents:
         dist_info=archive.dist_info,
         documents=archive.documents(),
         script_tails=tails,
+        forms=_read_forms(archive) if forms else {},
     )
 
 
@@ -313,11 +304,30 @@ def _hash_member(archive: _Archive, info: zipfile.ZipInfo) -> tuple[Member, byte
     tail = None
     with archive.zip.open(info) as stream:
         while data := stream.read(CHUNK):
+            if (size == 0 and data.startswith((ELF_MAGIC, _MARK))) or b"\r\n" in data:
+                archive.formed.add(info.filename)
             if size == 0 and data.startswith(_PYTHON_LINE) and info.file_size <= len(data):
                 tail = hashlib.sha256(data.partition(b"\n")[2]).digest()
             whole.update(data)
             size += len(data)
     return Member(whole.digest(), size), tail
+
+
+def _read_forms(archive: _Archive) -> dict[str, Form]:
+    """The forms of compiled members, and of texts that are written otherwise than with LF; bounded like the rest."""
+    found: dict[str, Form] = {}
+    left = _MOST_SECTIONS
+    for path, info in archive.infos.items():
+        if info.filename not in archive.formed or info.file_size > archive.limits.form:
+            continue
+        with archive.zip.open(info) as stream:
+            form = form_of(b"".join(iter(partial(stream.read, CHUNK), b"")))
+        left -= len(form.sections) if isinstance(form, Elf) else 1
+        if left < 0:
+            break
+        if form is not None:
+            found[path] = form
+    return found
 
 
 def _read_by_record(archive: _Archive, sha256: Digest | None) -> WheelContents | None:
