@@ -1,59 +1,25 @@
-"""One root file system out of a target's inventories, with the layer of each path.
+"""One root file system out of a target's inventories, with the layer of each path (:mod:`scanner.merging`).
 
-Rules: OCI image-spec, layer.md; where it is silent, what containerd and umoci do (facts,
-"Applying layers"): entries apply in their order; a whiteout and an opaque mark hide what lower layers
-brought and never what their own layer did, wherever they stand in it; an entry replaces what is
-there, only directories merge; parents that are links are followed inside the root; a file in
-the way of a parent is replaced by a directory; a hard link shares the bytes its target has then.
-
+The members of opened archives stand in it as ``OUTER!/inner`` (:mod:`scanner.grafts`): every method takes such paths.
 Nothing is ever read from the machine's own file system here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cache
-from typing import Final, Self
+from dataclasses import dataclass
+from typing import Self
 
-from scanner.distribution import Finding, FindingKind
-from scanner.errors import LimitExceeded
-from scanner.inventory import Entry, Inventory
+from scanner.artifact import Artifact
+from scanner.distribution import Finding
+from scanner.grafts import Grafts
+from scanner.inventory import Inventory
 from scanner.limits import DEFAULT_LIMITS, Limits
+from scanner.merging import Merging, Node, find_in
+from scanner.owner import Package
 from scanner.wheel import WheelContents
 
-_HOPS: Final = 40
-_STEPS: Final = 1024
-"""Components on the way to one path, those of links included; more is an attack on the time a look-up takes."""
-_PLAIN: Final = frozenset({"file", "directory", "symlink", "other"})
-_DIRECTORY: Final = Entry("", "", "directory")
-
-
-class Node:
-    """What stands at one path. ``children`` is a mapping for directories, else None.
-
-    ``layer`` wrote it last; ``since`` is the lowest layer since which it has had its bytes without a
-    break; ``writers`` are all layers that wrote a file at this path since it was last gone.
-    """
-
-    __slots__ = ("children", "entry", "layer", "since", "writers")
-
-    def __init__(self, entry: Entry, layer: int, earlier: Node | None = None) -> None:
-        self.entry = entry
-        self.layer = layer
-        self.since = layer
-        self.writers = _just(layer)
-        self.children: dict[str, Node] | None = {} if entry.kind == "directory" else None
-        if earlier is not None and earlier.entry.kind == "file" and entry.kind == "file":
-            self.writers = earlier.writers if layer in earlier.writers else (*earlier.writers, layer)
-            if earlier.entry.sha256 == entry.sha256:
-                self.since = earlier.since
-
-
-@cache
-def _just(layer: int) -> tuple[int, ...]:
-    """One object for all that a layer alone wrote."""
-    return (layer,)
+__all__ = ["Chain", "Node", "RegularFile", "RootFS"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,37 +39,52 @@ class RootFS:
 
     def __init__(
         self,
-        root: Node,
-        contents: Mapping[bytes, bytes],
-        wheels: Mapping[bytes, WheelContents],
+        merging: Merging,
         findings: Sequence[Finding],
+        *,
+        limits: Limits,
+        archives: bool = True,
     ) -> None:
-        self._root = root
-        self._contents = contents
-        self.wheels = wheels
-        self.findings = tuple(findings)
+        self._root = merging.root
+        self._contents: Mapping[bytes, bytes] = merging.contents
+        self.wheels: Mapping[bytes, WheelContents] = merging.wheels
+        self.archives: Mapping[bytes, Inventory] = merging.archives
+        self.packages: Mapping[bytes, tuple[Package, ...]] = merging.packages
+        self.artifacts: Mapping[bytes, tuple[Artifact, ...]] = merging.artifacts
+        self.frozen: Mapping[bytes, str] = merging.frozen
+        self._grafts = Grafts(merging.root, merging.archives if archives else {}, limits)
+        self.findings = (*findings, *self._grafts.findings)
 
     @classmethod
     def of(cls, inventories: Sequence[Inventory], *, limits: Limits = DEFAULT_LIMITS) -> Self:
         """Merge inventories, the lowest layer first. :class:`LimitExceeded` for more folders than ``entries``."""
-        merging = _Merging(limits)
+        merging = Merging(limits)
         for layer, inventory in enumerate(inventories):
             merging.apply(inventory, layer)
-        return cls(merging.root, merging.contents, merging.wheels, merging.findings)
+        return cls(merging, merging.findings, limits=limits)
 
     def resolve(self, path: str, *, follow_last: bool = True) -> str | None:
         """The real path; None where there is nothing, or links loop or lead nowhere."""
-        found = _find(self._root, path, follow_last=follow_last)
+        found = self._find(path, follow_last=follow_last)
         return None if found is None else "/" + "/".join(found[0])
 
     def node(self, path: str, *, follow_last: bool = True) -> Node | None:
         """What stands at a path, links followed."""
-        found = _find(self._root, path, follow_last=follow_last)
+        found = self._find(path, follow_last=follow_last)
         return None if found is None else found[1]
+
+    def _find(self, path: str, *, follow_last: bool) -> tuple[list[str], Node] | None:
+        return find_in(self._root, path, follow_last=follow_last, beside=self._grafts.beside)
+
+    def archive_of(self, path: str) -> str | None:
+        """The innermost opened archive that a path is in, as the path of its file; None for what lies in the open."""
+        if "!" not in path or not self._grafts.paths:
+            return None
+        return self._grafts.archive_of(path) or self._grafts.archive_of(self.resolve(path) or "")
 
     def file(self, path: str) -> RegularFile | None:
         """The regular file at a path, links followed; None for anything else."""
-        found = _find(self._root, path, follow_last=True)
+        found = self._find(path, follow_last=True)
         if found is None or found[1].entry.kind != "file":
             return None
         parts, node = found
@@ -122,232 +103,65 @@ class RootFS:
         file = self.file(path)
         return None if file is None else self._contents.get(file.sha256)
 
+    def keeps(self, sha256: bytes) -> bool:
+        """Whether the bytes, or what is in them, were kept for reading: files of whom somebody may want to know."""
+        opened = (self.wheels, self.archives, self.artifacts)
+        return sha256 in self._contents or any(sha256 in known for known in opened)
+
     def children(self, path: str) -> Mapping[str, Node]:
         """What a directory holds, by name; empty for anything else."""
         node = self.node(path)
-        return node.children if node is not None and node.children is not None else {}
+        return self._in(node) if node is not None else {}
 
-    def walk(self, path: str = "/") -> Iterator[tuple[str, Node]]:
-        """Every path below a directory and what stands there, parents first, by name; links are not followed."""
+    def _in(self, folder: Node) -> Mapping[str, Node]:
+        archives = self._grafts.beside(folder)
+        return {**(folder.children or {}), **archives} if archives else folder.children or {}
+
+    def walk(self, path: str = "/", *, archives: bool = True) -> Iterator[tuple[str, Node]]:
+        """Every path below a directory and what stands there, parents first, by name; links are not followed.
+
+        The members of opened archives are among them, as ``OUTER!/inner``, unless ``archives`` is false.
+        """
         start = self.node(path)
         if start is None:
             return
         prefix = "" if path == "/" else path.rstrip("/")
         if prefix:
             yield prefix, start
-        pending = [(prefix, start, iter(sorted(start.children or ())))]
+        below = self._in if archives else _children
+        pending = [(prefix, found := below(start), iter(sorted(found)))]
         while pending:
-            prefix, node, names = pending[-1]
+            prefix, found, names = pending[-1]
             for name in names:
-                assert node.children is not None
-                child = node.children[name]
-                below = f"{prefix}/{name}"
-                yield below, child
+                child = found[name]
+                inner = f"{prefix}/{name}"
+                yield inner, child
                 if child.children:
-                    pending.append((below, child, iter(sorted(child.children))))
+                    pending.append((inner, found := below(child), iter(sorted(found))))
                     break
             else:
                 pending.pop()
 
 
-def _split(path: str) -> list[str]:
-    return [part for part in path.split("/") if part]
+def _children(folder: Node) -> Mapping[str, Node]:
+    return folder.children or {}
 
 
-def _find(root: Node, path: str, *, follow_last: bool) -> tuple[list[str], Node] | None:
-    """Walk to a path inside the root. ``..`` at the root stays there."""
-    todo = _split(path)[::-1]
-    trail: list[tuple[str, Node]] = []
-    node = root
-    hops = steps = 0
-    while todo:
-        part = todo.pop()
-        steps += 1
-        if part == "..":
-            if trail:
-                trail.pop()
-            node = trail[-1][1] if trail else root
-            continue
-        if part == ".":
-            continue
-        child = (node.children or {}).get(part)
-        if child is None or steps > _STEPS:
-            return None
-        if child.entry.kind == "symlink" and (todo or follow_last):
-            hops += 1
-            if hops > _HOPS:
-                return None
-            if child.entry.link.startswith("/"):
-                trail, node = [], root
-            todo += _split(child.entry.link)[::-1]
-            continue
-        trail.append((part, child))
-        node = child
-    return [name for name, _ in trail], node
+class Chain:
+    """The trees that a target's layers make, from the lowest up: one tree that grows.
 
+    A tree that was handed out is good until the next one is asked for.
+    """
 
-class _Lost(Exception):
-    """The way to an entry's folder leads nowhere; the message says why."""
-
-
-class _Merging:
-    """The tree while layers are put on it."""
-
-    def __init__(self, limits: Limits) -> None:
-        self.root = Node(_DIRECTORY, 0)
-        self.contents: dict[bytes, bytes] = {}
-        self.wheels: dict[bytes, WheelContents] = {}
-        self.findings: list[Finding] = []
+    def __init__(self, inventories: Sequence[Inventory], *, limits: Limits = DEFAULT_LIMITS) -> None:
+        self._inventories = inventories
+        self._merging = Merging(limits)
         self._limits = limits
-        self._made = 0
-        self._parents: dict[str, Node] = {}
-        self._pending: list[Entry] = []
-        self._stripped: dict[int, Node] = {}
-        """Directories that have nothing of lower layers any more, by identity."""
+        self._next = 0
 
-    def apply(self, inventory: Inventory, layer: int) -> None:
-        self.contents.update(inventory.contents)
-        self.wheels.update(inventory.wheels)
-        self.findings += [replace(finding, layer=layer) for finding in inventory.findings]
-        self._parents.clear()
-        self._stripped.clear()
-        self._pending = []
-        for entry in inventory.entries:
-            parent = self._parents.get(entry.folder)
-            if parent is None or parent.children is None or entry.kind not in _PLAIN or entry.name in parent.children:
-                self._guarded(entry, layer)
-            else:  # something new in a known folder: nearly all of them
-                parent.children[entry.name] = Node(entry, layer)
-        # A hard link may stand before its target in the archive.
-        waiting, self._pending = self._pending, []
-        for entry in waiting:
-            self._guarded(entry, layer)
-        for entry in self._pending:
-            self._report(entry, layer, FindingKind.DANGLING_LINK, f"a hard link to /{entry.link}, which is not there")
-
-    def _guarded(self, entry: Entry, layer: int) -> None:
-        try:
-            self._apply_entry(entry, layer)
-        except _Lost as problem:
-            self._report(entry, layer, FindingKind.UNSAFE_ENTRY, str(problem))
-
-    def _report(self, entry: Entry, layer: int, kind: FindingKind, detail: str) -> None:
-        if len(self.findings) < 100_000:
-            self.findings.append(Finding(kind=kind, path="/" + entry.path, layer=layer, detail=detail))
-
-    def _apply_entry(self, entry: Entry, layer: int) -> None:
-        match entry.kind:
-            case "opaque":
-                self._hide_children(entry.folder, layer)
-            case "whiteout":
-                self._hide(entry, layer)
-            case "hardlink":
-                self._link(entry, layer)
-            case _:
-                self._put(entry, layer)
-
-    # --- hiding ---
-
-    def _hide_children(self, path: str, layer: int) -> None:
-        found = _find(self.root, path, follow_last=True)
-        if found is not None:
-            self._parents.clear()
-            self._strip(found[1], layer)
-
-    def _hide(self, entry: Entry, layer: int) -> None:
-        found = _find(self.root, entry.folder, follow_last=True)
-        if found is not None:
-            self._remove_lower(found[1], entry.name, layer)
-
-    def _remove_lower(self, parent: Node, name: str, layer: int) -> None:
-        """Take away what lower layers brought below ``name``; keep what ``layer`` did."""
-        if parent.children is None or name not in parent.children:
-            return
-        self._parents.clear()
-        if not self._strip(parent.children[name], layer):
-            del parent.children[name]
-
-    # --- putting ---
-
-    def _put(self, entry: Entry, layer: int) -> None:
-        name = entry.name
-        parent = self._parent(entry.folder, layer)
-        assert parent.children is not None
-        earlier = parent.children.get(name)
-        if entry.kind == "directory" and earlier is not None and earlier.children is not None:
-            earlier.layer = layer
-            earlier.entry = entry
-            return
-        if earlier is not None and (earlier.children is not None or earlier.entry.kind == "symlink"):
-            self._parents.clear()  # what the known parents were found by has changed
-        parent.children[name] = Node(entry, layer, earlier)
-
-    def _link(self, entry: Entry, layer: int) -> None:
-        """A hard link: the leaf of the target is not followed, its parents are (link(2))."""
-        found = _find(self.root, entry.link, follow_last=False)
-        if found is None:
-            self._pending.append(entry)
-        elif found[1].children is not None:
-            self._report(entry, layer, FindingKind.UNSAFE_ENTRY, f"a hard link to the directory /{entry.link}")
-        elif "/".join(found[0]) != entry.path:
-            self._put(found[1].entry._replace(folder=entry.folder, name=entry.name), layer)
-
-    def _parent(self, folder: str, layer: int) -> Node:
-        """The directory an entry goes into, made if it is not there; links are followed inside the root."""
-        known = self._parents.get(folder)
-        if known is not None:
-            return known
-        todo = _split(folder)[::-1]
-        trail: list[Node] = [self.root]
-        hops = steps = 0
-        while todo:
-            part = todo.pop()
-            steps += 1
-            if part == ".":
-                continue
-            if part == "..":
-                trail = trail[:-1] or [self.root]
-                continue
-            children = trail[-1].children
-            assert children is not None
-            child = children.get(part)
-            if child is not None and child.entry.kind == "symlink":
-                hops += 1
-                trail = [self.root] if child.entry.link.startswith("/") else trail
-                todo += _split(child.entry.link)[::-1]
-            elif child is not None and child.children is not None:
-                trail.append(child)
-            else:
-                trail.append(self._make(children, part, layer))
-            if hops > _HOPS or steps > _STEPS or len(trail) > self._limits.depth:
-                raise _Lost("a link among its parents loops" if hops > _HOPS else "links lead it too deep")
-        self._parents[folder] = trail[-1]
-        return trail[-1]
-
-    def _make(self, children: dict[str, Node], name: str, layer: int) -> Node:
-        """A folder that no entry names. One entry can ask for hundreds, so they count like entries."""
-        self._made += 1
-        if self._made > self._limits.entries:
-            raise LimitExceeded(f"more than {self._limits.entries} folders without entries (limit entries)")
-        made = children[name] = Node(_DIRECTORY, layer)
-        return made
-
-    def _strip(self, top: Node, layer: int) -> bool:
-        """Remove from a subtree what layers below ``layer`` wrote; whether anything is left of it.
-
-        Written without recursion, a tree may be deep; and no folder is gone through twice for a layer, or
-        a million whiteouts of one large folder would take for ever.
-        """
-        order = [top]
-        for node in order:
-            if id(node) not in self._stripped:
-                order += (node.children or {}).values()
-        alive: set[int] = set()
-        for node in reversed(order):
-            if node.children is not None and id(node) not in self._stripped:
-                for name in [name for name, child in node.children.items() if id(child) not in alive]:
-                    del node.children[name]
-                self._stripped[id(node)] = node
-            if node.layer >= layer or node.children:
-                alive.add(id(node))
-        return id(top) in alive
+    def up_to(self, layer: int, *, archives: bool = True) -> RootFS:
+        """The tree of the layers up to this one; ``layer`` never shrinks. Without ``archives`` none is looked into."""
+        for number in range(self._next, layer + 1):
+            self._merging.apply(self._inventories[number], number)
+        self._next = max(self._next, layer + 1)
+        return RootFS(self._merging, (), limits=self._limits, archives=archives)

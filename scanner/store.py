@@ -13,6 +13,7 @@ import hashlib
 import os
 import re
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, Protocol
@@ -43,18 +44,31 @@ class NoStore:
 
 
 class DiskStore:
-    """A folder with a file for every value, behind a line with the sha256 of the value."""
+    """A folder with a file for every value, behind a line with the sha256 of the value.
 
-    def __init__(self, folder: Path) -> None:
+    ``most`` bounds the bytes of all files together: what was used least recently goes first. Several processes may
+    work on one folder; a file that another one took away was never there.
+    """
+
+    def __init__(self, folder: Path, *, most: int | None = None) -> None:
         self._folder = folder
+        self._most = most
+        self._lock = threading.Lock()
+        self._unchecked = 0
+        """Bytes that may be written before all files are counted again."""
 
     def get(self, kind: str, key: str) -> bytes | None:
         """The value, or None where there is none or its file is damaged."""
+        place = self._place(kind, key)
         try:
-            checksum, _, data = self._place(kind, key).read_bytes().partition(b"\n")
+            checksum, _, data = place.read_bytes().partition(b"\n")
         except OSError:
             return None
-        return data if hashlib.sha256(data).hexdigest().encode() == checksum else None
+        if hashlib.sha256(data).hexdigest().encode() != checksum:
+            return None
+        with contextlib.suppress(OSError):
+            os.utime(place)
+        return data
 
     def put(self, kind: str, key: str, data: bytes) -> None:
         """Write the value; a full disk or a read-only folder is no error."""
@@ -69,12 +83,37 @@ class DiskStore:
             except BaseException:
                 Path(temporary).unlink(missing_ok=True)
                 raise
+        self._keep_to_bound(len(data))
+
+    def _keep_to_bound(self, written: int) -> None:
+        """Now and then count all files, and remove the ones that were used least recently down to four fifths."""
+        if self._most is None:
+            return
+        with self._lock:
+            self._unchecked -= written
+            if self._unchecked > 0:
+                return
+            self._unchecked = self._most // 16
+        files = sorted(self._sized(), key=lambda found: found[0])
+        left = sum(size for _, size, _ in files)
+        for _, size, file in files if left > self._most else ():
+            if left <= self._most * 4 // 5:
+                break
+            with contextlib.suppress(OSError):
+                file.unlink()
+                left -= size
+
+    def _sized(self) -> Iterator[tuple[float, int, Path]]:
+        """(last used, bytes, file) of every file."""
+        for file in self._files():
+            with contextlib.suppress(OSError):
+                status = file.stat()
+                yield status.st_mtime, status.st_size, file
 
     def entries(self) -> Iterator[tuple[str, int]]:
         """The kind and the bytes of every value's file."""
-        for file in self._files():
-            with contextlib.suppress(OSError):
-                yield file.parent.parent.name, file.stat().st_size
+        for _, size, file in self._sized():
+            yield file.parent.parent.name, size
 
     def clear(self) -> int:
         """Forget everything, and nothing else that lies in the folder; how many values that were."""

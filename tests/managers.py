@@ -45,12 +45,15 @@ def html_page(rows: Sequence[tuple[str, str]]) -> bytes:
 
 
 def send_range(exchange: Exchange, data: bytes, **headers: str) -> None:
-    """A file, or the absolute range of it that is asked for."""
-    found = re.fullmatch(r"bytes=(\d+)-(\d+)", exchange.seen.headers.get("range", ""))
+    """A file, or the range of it that is asked for: from one byte to another, or the last ones."""
+    found = re.fullmatch(r"bytes=(\d*)-(\d+)", exchange.seen.headers.get("range", ""))
     if not found:
         exchange.send(200, data, **headers)
         return
-    start, end = int(found[1]), min(int(found[2]) + 1, len(data))
+    if found[1]:
+        start, end = int(found[1]), min(int(found[2]) + 1, len(data))
+    else:
+        start, end = max(0, len(data) - int(found[2])), len(data)
     if start >= end:
         exchange.send(416, Content_Range=f"bytes */{len(data)}")
         return

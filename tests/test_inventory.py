@@ -33,7 +33,8 @@ from fixtures.images import (
 from fixtures.wheels import make_wheel
 from scanner.distribution import FindingKind
 from scanner.errors import LimitExceeded, TargetError, TruncatedStream
-from scanner.inventory import Inventory, take_directory, take_file, take_inventory
+from scanner.inventories import take_directory, take_file, take_inventory
+from scanner.inventory import Inventory
 from scanner.limits import DEFAULT_LIMITS, KIB, MIB, Limits
 from scanner.rootfs import RootFS
 
@@ -334,7 +335,7 @@ def test_wheels_that_are_none_are_told() -> None:
 def test_wheels_over_the_limit_are_only_hashed(tmp_path: Path) -> None:
     data = wheel_bytes(tmp_path)
     inventory = taken(
-        [file_entry("demo-1.0-py3-none-any.whl", data)], limits=replace(DEFAULT_LIMITS, archive=len(data) - 1)
+        [file_entry("demo-1.0-py3-none-any.whl", data)], limits=replace(DEFAULT_LIMITS, bundle=len(data) - 1)
     )
     assert inventory.wheels == {}
     assert inventory.entries[0].sha256 == hashlib.sha256(data).digest()

@@ -35,7 +35,7 @@ from fixtures.images import (
 )
 from scanner.distribution import FindingKind
 from scanner.errors import LimitExceeded
-from scanner.inventory import take_inventory
+from scanner.inventories import take_inventory
 from scanner.limits import DEFAULT_LIMITS, Limits
 from scanner.rootfs import RootFS
 

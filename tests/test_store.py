@@ -157,3 +157,43 @@ def test_threads_write_at_once(tmp_path: Path) -> None:
         thread.join()
     assert [store.get("k", str(number)) for number in range(50)] == [b"%d" % number for number in range(50)]
     assert len(files(tmp_path)) == 50
+
+
+# --- bounded ---
+
+
+def test_what_was_used_least_recently_is_forgotten_first(tmp_path: Path) -> None:
+    store = DiskStore(tmp_path, most=100_000)
+    for number in range(9):
+        store.put("pages", str(number), bytes(10_000))
+    for age, file in enumerate(files(tmp_path)):
+        os.utime(file, (1_000_000 + age, 1_000_000 + age))
+    assert store.get("pages", "3") == bytes(10_000)  # used now
+    for number in range(9, 20):
+        store.put("pages", str(number), bytes(10_000))
+        assert store.get("pages", "3") is not None
+    assert sum(size for _, size in store.entries()) <= 100_000 + 100_000 // 16
+    assert store.get("pages", "19") is not None
+    assert [store.get("pages", str(number)) for number in (0, 1, 2, 4)] == [None] * 4
+
+
+def test_a_value_larger_than_the_bound_does_no_harm(tmp_path: Path) -> None:
+    store = DiskStore(tmp_path, most=1000)
+    store.put("pages", "large", bytes(5000))
+    store.put("pages", "small", b"x")
+    assert store.get("pages", "large") is None
+    assert sum(size for _, size in store.entries()) <= 1000
+
+
+def test_two_processes_at_their_bound(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from scanner.store import DiskStore\n"
+        "store = DiskStore(Path(sys.argv[1]), most=200_000)\n"
+        "for n in range(200):\n"
+        "    store.put('pages', sys.argv[2] + str(n), bytes(5_000))\n"
+        "    assert store.get('pages', sys.argv[2] + str(n)) in (None, bytes(5_000))\n"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    running = [subprocess.Popen([*command, name], cwd=ROOT) for name in ("a", "b")]
+    assert [one.wait(60) for one in running] == [0, 0]
+    assert 0 < sum(size for _, size in DiskStore(tmp_path).entries()) <= 250_000

@@ -107,7 +107,7 @@ class DirectoryIndex:
                 check.take(chunk)
             sha256 = check.end()
             stream.seek(0)
-            return read_wheel(opened, filename=file.filename, limits=self._limits, sha256=sha256)
+            return read_wheel(opened, filename=file.filename, limits=self._limits, sha256=sha256, forms=True)
 
     # what is there
 

@@ -21,7 +21,7 @@ from urllib.parse import unquote, urljoin, urlsplit
 from packaging.utils import canonicalize_name
 
 from scanner.errors import IndexUnavailable
-from scanner.index import IndexFile
+from scanner.index import IndexFile, Tier
 from scanner.indexes.credentials import shown
 from scanner.indexes.tier import tier_of
 from scanner.limits import KIB
@@ -39,6 +39,8 @@ _HEX_DIGITS: Final = {
 }  # fmt: skip
 _HEX = re.compile(r"[0-9a-f]+")
 _VERSION = re.compile(r"([0-9]{1,4})\.([0-9]{1,4})")
+_PLAIN_URL = re.compile(r"(?P<origin>https://[a-z0-9][a-z0-9.-]{0,252})/[A-Za-z0-9._~+!/-]{1,2000}")
+"""A URL that is what it says: nothing in it is resolved, decoded, or kept from being shown."""
 _FEED: Final = 64 * KIB
 _LONGEST_TAG: Final = 256 * KIB
 _MOST_FILES: Final = 200_000
@@ -104,6 +106,9 @@ def _is_json(page: Page, what: str) -> bool:
 
 def _file(link: _Link, page: Page, what: str) -> IndexFile | None:
     """The file behind a link; None for links to something else."""
+    plain = _PLAIN_URL.fullmatch(link.url)
+    if plain and "/." not in link.url and _is_filename(link.filename) and not _may_name_a_tier(plain, page):
+        return _index_file(link, link.filename, link.url, what, tier=None)  # nearly all of them
     try:
         url, _, fragment = urljoin(page.url, link.url.strip()).partition("#")
         parts = urlsplit(url)
@@ -117,15 +122,25 @@ def _file(link: _Link, page: Page, what: str) -> IndexFile | None:
     filename = next((name for name in (link.filename, named) if _is_filename(name)), None)
     if filename is None:
         return None
+    link.hashes = link.hashes or _in_fragment(fragment)
+    return _index_file(link, filename, url, what, tier=tier_of(url, base=page.base))
+
+
+def _may_name_a_tier(plain: re.Match[str], page: Page) -> bool:
+    """Whether a link that needs no resolving may say a tier: it leads to the index's own host, or names one."""
+    return page.base.startswith(plain["origin"]) or "upstream" in plain[0].lower()
+
+
+def _index_file(link: _Link, filename: str, url: str, what: str, *, tier: Tier | None) -> IndexFile:
     return IndexFile(
         filename=filename,
         url=url,
         shown_url=shown(url),
-        hashes=_hashes(link.hashes or _in_fragment(fragment), what, filename),
+        hashes=_hashes(link.hashes, what, filename),
         size=link.size,
         requires_python=link.requires_python,
         yanked=link.yanked,
-        tier=tier_of(url, base=page.base),
+        tier=tier,
     )
 
 

@@ -1,6 +1,6 @@
 """A remote file that is read where it is needed: seekable, fetched by byte ranges, each byte once.
 
-Only absolute ranges are asked for: PyPI's file host refuses suffix ranges (``bytes=-N``) with 501.
+A wheel's end tells nearly all of it: the zip directory stands last, and builders put dist-info just before it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 AHEAD: Final = 64 * KIB
-"""Bytes that one request asks for at least: zip directory, RECORD and METADATA of most wheels."""
+"""Bytes that a request asks for at least, once it is known that the end alone does not do."""
+_SHORTEST_END: Final = 24 * KIB
+_LONGEST_END: Final = 256 * KIB
+UNKNOWN_END: Final = 48 * KIB
+"""The end of a wheel whose size is not known."""
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18})")
 
 
@@ -37,6 +41,19 @@ class Part:
     etag: str = ""
 
 
+def end_of(size: int) -> int:
+    """How many bytes from its end tell a wheel of ``size`` bytes: directory, RECORD and METADATA of most.
+
+    Measured on PyPI's most downloaded: a sixteenth of a wheel of code, less of one of libraries or data.
+    """
+    return min(size, max(_SHORTEST_END, min(size // 16, _LONGEST_END)))
+
+
+def suffix_header(length: int) -> dict[str, str]:
+    """The header that asks for the last bytes. Some servers refuse it: PyPI's has, with 501."""
+    return {"Range": f"bytes=-{length}"}
+
+
 def range_header(start: int, end: int) -> dict[str, str]:
     """The header that asks for the bytes from ``start`` up to ``end`` (exclusive)."""
     return {"Range": f"bytes={start}-{end - 1}"}
@@ -47,12 +64,30 @@ def take_part(stream: Stream, *, start: int, end: int) -> Part:
 
     ``end`` may lie behind the end of the file.
     """
+    first, last, total = _said(stream)
+    if first != start or last != min(end, total) - 1 or last < first:
+        raise RangeBroken(f"asked for bytes {start}-{end - 1}, answered with {first}-{last}/{total}")
+    return _taken(stream, first, last, total)
+
+
+def take_suffix(stream: Stream, *, length: int) -> Part:
+    """The same for the last ``length`` bytes, or all of a shorter file."""
+    first, last, total = _said(stream)
+    if last != total - 1 or first != max(0, total - length) or last < first:
+        raise RangeBroken(f"asked for the last {length} bytes, answered with {first}-{last}/{total}")
+    return _taken(stream, first, last, total)
+
+
+def _said(stream: Stream) -> tuple[int, int, int]:
+    """What an answer says that it holds: first and last byte, and the length of the file."""
     found = _CONTENT_RANGE.fullmatch(stream.headers.get("content-range", "").strip())
     if stream.status != 206 or not found or stream.headers.get("content-encoding", "identity") != "identity":
         raise RangeBroken("the answer to a range is none")
     first, last, total = (int(number) for number in found.groups())
-    if first != start or last != min(end, total) - 1 or last < first:
-        raise RangeBroken(f"asked for bytes {start}-{end - 1}, answered with {found[0]!r}")
+    return first, last, total
+
+
+def _taken(stream: Stream, first: int, last: int, total: int) -> Part:
     wanted = last - first + 1
     data = bytearray()
     try:
@@ -62,7 +97,7 @@ def take_part(stream: Stream, *, start: int, end: int) -> Part:
         raise RangeBroken(problem.message) from problem
     if len(data) != wanted:
         raise RangeBroken(f"asked for {wanted} bytes, got {'more' if len(data) > wanted else len(data)}")
-    return Part(start=start, data=bytes(data), total=total, etag=stream.headers.get("etag", ""))
+    return Part(start=first, data=bytes(data), total=total, etag=stream.headers.get("etag", ""))
 
 
 class RangedFile(io.RawIOBase):

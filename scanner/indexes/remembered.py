@@ -13,12 +13,13 @@ import binascii
 import json
 import time
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from scanner.digest import STRONG, Digest
 from scanner.errors import UsageError
+from scanner.forms import Elf, Form, Section, Text
 from scanner.limits import GIB
 from scanner.wheel import Member, WheelContents
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from scanner.store import Store
 
 _PAGE_FORMAT: Final = "page/1"
-_WHEEL_FORMAT: Final = "wheel/1"
+_WHEEL_FORMAT: Final = "wheel/2"
 _LONGEST_FRESH: Final = 600.0
 _MOST: Final = 1 * GIB
 _FAULTS: Final = (
@@ -171,6 +172,7 @@ def encode_wheel(contents: WheelContents) -> bytes:
         "members": [[path, member.sha256.hex(), member.size] for path, member in contents.members.items()],
         "documents": {name: base64.b64encode(data).decode() for name, data in contents.documents.items()},
         "script_tails": {path: tail.hex() for path, tail in contents.script_tails.items()},
+        "forms": {path: _form_row(form) for path, form in contents.forms.items()},
     }
     return zlib.compress(json.dumps(document, separators=(",", ":")).encode(), 1)
 
@@ -187,8 +189,11 @@ def decode_wheel(data: bytes) -> WheelContents | None:
 
 def _wheel(document: Mapping[str, object]) -> WheelContents:
     sha256, members, documents, tails = (document[name] for name in ("sha256", "members", "documents", "script_tails"))
+    forms = document["forms"]
     if not isinstance(members, list) or not isinstance(documents, dict) or not isinstance(tails, dict):
         raise TypeError("no wheel")
+    if not isinstance(forms, dict):
+        raise TypeError("no forms")
     return WheelContents(
         filename=_text(document["filename"]),
         sha256=None if sha256 is None else Digest.parse(_text(sha256)),
@@ -197,7 +202,25 @@ def _wheel(document: Mapping[str, object]) -> WheelContents:
         dist_info=_text(document["dist_info"]),
         documents={name: base64.b64decode(_text(data), validate=True) for name, data in documents.items()},
         script_tails={path: _raw(tail) for path, tail in tails.items()},
+        forms={path: _form(row) for path, row in forms.items()},
     )
+
+
+def _form_row(form: Form) -> list[object]:
+    if isinstance(form, Text):
+        return [form.plain.hex(), form.newlines, form.mark]
+    return [form.frame.hex(), [[section.name, section.kind, section.digest.hex()] for section in form.sections]]
+
+
+def _form(row: Sequence[object]) -> Form:
+    if len(row) == 3:
+        plain, newlines, mark = row
+        return Text(plain=_raw(plain), newlines=_text(newlines), mark=mark is True)
+    frame, listed = row
+    if not isinstance(listed, list):
+        raise TypeError("no sections")
+    sections = tuple(Section(name=_text(name), kind=_text(kind), digest=_raw(raw)) for name, kind, raw in listed)
+    return Elf(frame=_raw(frame), sections=sections)
 
 
 def _text(value: object) -> str:

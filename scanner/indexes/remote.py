@@ -1,8 +1,9 @@
 """Reading a wheel that an index serves: by ranges where that works, else the whole file.
 
 1. A small file, one without a sha256 on the page, and one that must be proved are read whole.
-2. Otherwise the last 64 KiB are asked for (the first 64 KiB where the page has no size: that answer tells it).
-   Whether ranges work is seen from the answer to a GET: HEAD is refused, lies, or costs the server a download.
+2. Otherwise the end is asked for; where the page has no size, as the last bytes whatever the size, and where a server
+   refuses that, after the first byte has told the size. Whether ranges work is seen from the answer to a GET: HEAD
+   is refused, lies, or costs the server a download.
 3. A 200 is the whole file: it is read from that answer, and this origin is not asked for ranges again.
 4. Whatever is wrong with ranges (lengths, CRCs, no zip) leads to the whole file, once. If that one is right,
    this origin is not asked for ranges again: Artifactory is known to serve wrong bytes for them.
@@ -22,8 +23,18 @@ from scanner.digest import Digest
 from scanner.errors import WheelUnreadable
 from scanner.indexes.asking import Asker, refusal
 from scanner.indexes.credentials import Origin
-from scanner.indexes.ranged import AHEAD, Part, RangeBroken, RangedFile, range_header, take_part
-from scanner.limits import MIB
+from scanner.indexes.ranged import (
+    UNKNOWN_END,
+    Part,
+    RangeBroken,
+    RangedFile,
+    end_of,
+    range_header,
+    suffix_header,
+    take_part,
+    take_suffix,
+)
+from scanner.limits import KIB, MIB
 from scanner.wheel import WheelContents, read_wheel, read_wheel_by_record
 
 if TYPE_CHECKING:
@@ -31,8 +42,9 @@ if TYPE_CHECKING:
     from scanner.index import IndexFile
     from scanner.limits import Limits
 
-_SMALL: Final = AHEAD
+_SMALL: Final = 32 * KIB
 _IN_MEMORY: Final = 8 * MIB
+_NO_RANGE: Final = frozenset({400, 405, 416, 500, 501})
 _FRESH_URL: Final = frozenset({400, 401, 403, 404, 410})
 
 
@@ -52,6 +64,7 @@ class WheelReader:
         self._limits = limits
         self._lock = threading.Lock()
         self._plain: set[Origin] = set()
+        self._without_suffix: set[Origin] = set()
 
     def read(self, file: IndexFile, *, whole: bool) -> WheelContents:
         """What the wheel holds; read whole it is ``proved`` and its sha256 is that of the bytes."""
@@ -81,7 +94,8 @@ class WheelReader:
         with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY) as aside:
             sha256 = self._copy(stream, aside, file)
             aside.seek(0)
-            return read_wheel(cast("BinaryIO", aside), filename=file.filename, limits=self._limits, sha256=sha256)
+            whole = cast("BinaryIO", aside)
+            return read_wheel(whole, filename=file.filename, limits=self._limits, sha256=sha256, forms=True)
 
     def _copy(self, stream: Stream, aside: IO[bytes], file: IndexFile) -> Digest:
         check = PromisedBytes(file, limits=self._limits)
@@ -93,15 +107,9 @@ class WheelReader:
     # by ranges
 
     def _read_ranged(self, file: IndexFile, origin: Origin) -> WheelContents | None:
-        start, end = (0, AHEAD) if file.size is None else (file.size - AHEAD, file.size)
-        with self._asker.stream(file.url, headers=range_header(start, end)) as stream:
-            if stream.status == 200:
-                self._no_ranges(origin)
-                return self._take_whole(stream, file)
-            if stream.status not in (206, 416):
-                raise _range_refusal(stream, file)
-            first = take_part(stream, start=start, end=end)
-            place = _Place(file, stream.url)
+        first, place = self._first_part(file, origin)
+        if isinstance(first, WheelContents):
+            return first
         if file.size is not None and first.total != file.size:
             raise RangeBroken(f"{file.shown_url}: {first.total} bytes long, {file.size} by the index")
         complete = len(first.data) == first.total
@@ -110,11 +118,52 @@ class WheelReader:
         except WheelUnreadable as problem:
             raise RangeBroken(problem.message) from problem
 
+    def _first_part(self, file: IndexFile, origin: Origin) -> tuple[Part | WheelContents, _Place]:
+        """The end of the file, or all that it holds where the server sent all of it."""
+        if file.size is not None:
+            return self._part_or_whole(file, origin, file.size - end_of(file.size), file.size)
+        if origin not in self._without_suffix:
+            found = self._suffix_or_whole(file, origin)
+            if found is not None:
+                return found
+        first, place = self._part_or_whole(file, origin, 0, 1)
+        if isinstance(first, WheelContents) or first.total <= 1:
+            return first, place
+        return self._part_or_whole(file, origin, first.total - end_of(first.total), first.total)
+
+    def _part_or_whole(
+        self, file: IndexFile, origin: Origin, start: int, end: int
+    ) -> tuple[Part | WheelContents, _Place]:
+        with self._asker.stream(file.url, headers=range_header(start, end)) as stream:
+            if stream.status == 200:
+                return self._unasked(stream, file, origin)
+            if stream.status != 206:
+                raise _range_refusal(stream, file)
+            return take_part(stream, start=start, end=end), _Place(file, stream.url)
+
+    def _suffix_or_whole(self, file: IndexFile, origin: Origin) -> tuple[Part | WheelContents, _Place] | None:
+        """None where the server knows no such range, or its answer is none: it is asked in the other way."""
+        with self._asker.stream(file.url, headers=suffix_header(UNKNOWN_END)) as stream:
+            if stream.status == 200:
+                return self._unasked(stream, file, origin)
+            if stream.status in _NO_RANGE:
+                with self._lock:
+                    self._without_suffix.add(origin)
+                return None
+            if stream.status != 206:
+                raise _range_refusal(stream, file)
+            return take_suffix(stream, length=UNKNOWN_END), _Place(file, stream.url)
+
+    def _unasked(self, stream: Stream, file: IndexFile, origin: Origin) -> tuple[WheelContents, _Place]:
+        """The whole file in answer to a range."""
+        self._no_ranges(origin)
+        return self._take_whole(stream, file), _Place(file, stream.url)
+
     def _read_bytes(self, data: bytes, file: IndexFile) -> WheelContents:
         check = PromisedBytes(file, limits=self._limits)
         check.take(data)
         sha256 = check.end()
-        return read_wheel(io.BytesIO(data), filename=file.filename, limits=self._limits, sha256=sha256)
+        return read_wheel(io.BytesIO(data), filename=file.filename, limits=self._limits, sha256=sha256, forms=True)
 
     def _read_parts(self, first: Part, place: _Place) -> WheelContents | None:
         file = place.file
@@ -140,7 +189,7 @@ class WheelReader:
         with self._asker.stream(url, headers=range_header(start, end)) as stream:
             if or_none and stream.status in _FRESH_URL:
                 return None
-            if stream.status not in (200, 206, 416):
+            if stream.status not in (200, 206):
                 raise _range_refusal(stream, place.file)
             part = take_part(stream, start=start, end=end)
             place.url = stream.url
@@ -181,6 +230,6 @@ class PromisedBytes:
 
 def _range_refusal(stream: Stream, file: IndexFile) -> Exception:
     """A refusal; of a range alone (501) it may be, then the whole file is tried."""
-    if stream.status in (400, 405, 500, 501):
+    if stream.status in _NO_RANGE:
         return RangeBroken(f"{file.shown_url}: answered a range with status {stream.status}")
     return refusal(stream.status, stream.body, url=file.url)

@@ -9,7 +9,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
-from scanner.errors import IndexUnavailable, UsageError
+from scanner.compression import decompressed
+from scanner.errors import IndexUnavailable, UntrustedContent, UsageError
 from scanner.http import Answer, Client
 from scanner.indexes.asking import Asker, refusal
 from scanner.indexes.credentials import Keyring, Origin, bare, shown
@@ -37,6 +38,7 @@ class SimpleIndex:
         self._url = shown(self._base)
         self._spec = spec
         self._client = client
+        self._limits = limits
         self._keys = Keyring(spec)
         self._asker = Asker(self._base, client=client, keys=self._keys, limits=limits)
         self._reader = WheelReader(self._asker, limits=limits)
@@ -97,14 +99,29 @@ class SimpleIndex:
         known = self._from_store(stored, project)
         if stored is not None and known is not None and (stored.is_fresh or self._client.offline):
             return known
-        headers = {"Accept": ACCEPT}
+        headers = {"Accept": ACCEPT, "Accept-Encoding": "gzip"}
         if stored is not None and known is not None and stored.etag:
             headers["If-None-Match"] = stored.etag
         answer = self._asker.get(f"{self._base}{project}/", headers=headers)
         if answer.status == 304 and stored is not None and known is not None:
             self._pages.put(project, replace(stored, at=time.time(), fresh=self._fresh(answer)))
             return known
-        return self._take(answer, project)
+        return self._take(self._plain(answer), project)
+
+    def _plain(self, answer: Answer) -> Answer:
+        """The answer without its Content-Encoding: a page is a tenth of its size as gzip."""
+        coding = answer.headers.get("content-encoding", "identity").strip().lower()
+        if coding == "identity":
+            return answer
+        what = shown(answer.url)
+        if coding not in ("gzip", "x-gzip"):
+            raise IndexUnavailable(f"{what}: answered with a page as {coding[:50]!r}, which was not asked for")
+        bounds = replace(self._limits, expanded=self._limits.page)
+        try:
+            body = decompressed(io.BytesIO(answer.body), what=what, limits=bounds).read()
+        except UntrustedContent as problem:
+            raise IndexUnavailable(problem.message) from problem
+        return replace(answer, body=body)
 
     def _from_store(self, stored: StoredPage | None, project: NormalizedName) -> tuple[IndexFile, ...] | None:
         if stored is None:
@@ -138,8 +155,6 @@ class SimpleIndex:
         asked = f"{self._base}{project}/"
         if answer.status != 200:
             raise refusal(answer.status, io.BytesIO(answer.body), url=asked)
-        if answer.headers.get("content-encoding", "identity") != "identity":
-            raise IndexUnavailable(f"{shown(asked)}: answered with a compressed page, which was not asked for")
         content_type = answer.headers.get("content-type", "")
         files = parse_page(self._page(project, _without_query(answer.url), content_type, answer.body))
         if not files and Origin.of(answer.url).host != Origin.of(asked).host:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from scanner.sources.files import open_regular, problems_with
 
 def open_path(reference: PathReference) -> Directory | File:
     """The directory or file; :class:`TargetNotFound`, ``AccessDenied`` or :class:`UnsupportedTarget`."""
-    path = Path(reference.path)
+    path = _path(reference.path)
     if reference.scheme == "file":
         return _file(reference, path)
     with problems_with(path):
@@ -24,6 +25,15 @@ def open_path(reference: PathReference) -> Directory | File:
     with problems_with(path):
         os.scandir(path).close()
     return Directory(reference=str(reference), path=path)
+
+
+def _path(text: str) -> Path:
+    """The path; behind a prefix the shell leaves ``~`` to us."""
+    path = Path(text)
+    if text.startswith("~") and not path.exists():
+        with contextlib.suppress(RuntimeError):  # nobody's home
+            return path.expanduser()
+    return path
 
 
 def _file(reference: PathReference, path: Path) -> File:

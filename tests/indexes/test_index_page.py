@@ -55,6 +55,22 @@ def test_pypi_json_1_4() -> None:
     assert (file.size, file.yanked, file.requires_python) == (1234, True, ">=3.10")
 
 
+_PIECES = ["..", ".", "", "python-upstream", "python", "simple", "demo", "1.0", "a%2Fb", "@", "?x=1", "#y", " ", WHEEL]
+
+
+@given(
+    st.sampled_from(["https://host.example", "https://files.example", "https://u:p@h.example", "https://h.example:8"]),
+    st.lists(st.sampled_from(_PIECES), max_size=7),
+)
+@example("https://files.example", ["packages", "aa", WHEEL])
+def test_a_url_that_needs_no_resolving_is_read_like_any_other(host: str, pieces: list[str]) -> None:
+    """The short way for nearly all links gives what the long way gives: one sign more makes the link take that."""
+    url = "/".join([host, *pieces])
+    short = parse(json_page("demo", [row(url=url)]), JSON)
+    long = parse(json_page("demo", [row(url=f" {url}")]), JSON)
+    assert short == long
+
+
 def test_json_is_known_by_its_first_sign_where_the_type_says_nothing() -> None:
     body = b" \n" + json_page("demo", [row()])
     for content_type in ("", "text/html", "text_html", "application/json"):

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from packaging.utils import canonicalize_name
 
 from scanner.errors import WheelUnreadable
-from scanner.indexes.ranged import Part, RangeBroken, RangedFile
+from scanner.indexes.ranged import UNKNOWN_END, Part, RangeBroken, RangedFile, end_of
 from tests.indexes.conftest import Open
 from tests.managers import JSON, json_page, send_range, sha256
 from tests.registries import Exchange, site
@@ -107,10 +107,10 @@ def test_a_file_that_changes() -> None:
 Give = Callable[[Exchange, bytes], None]
 
 
-def served(exchange: Exchange) -> tuple[int, int]:
-    found = re.fullmatch(r"bytes=(\d+)-(\d+)", exchange.seen.headers["range"])
-    assert found, "only absolute ranges"
-    return int(found[1]), int(found[2])
+def served(exchange: Exchange, data: bytes) -> tuple[int, int]:
+    found = re.fullmatch(r"bytes=(\d*)-(\d+)", exchange.seen.headers["range"])
+    assert found
+    return (int(found[1]), int(found[2])) if found[1] else (len(data) - int(found[2]), len(data) - 1)
 
 
 def ignores(exchange: Exchange, data: bytes) -> None:
@@ -126,55 +126,55 @@ def not_implemented(exchange: Exchange, data: bytes) -> None:
 
 
 def other_bytes(exchange: Exchange, data: bytes) -> None:
-    start, end = served(exchange)
+    start, end = served(exchange, data)
     body = random.Random(3).randbytes(min(end + 1, len(data)) - start)
     exchange.send(206, body, Content_Range=f"bytes {start}-{start + len(body) - 1}/{len(data)}")
 
 
 def first_bytes(exchange: Exchange, data: bytes) -> None:
-    start, end = served(exchange)
+    start, end = served(exchange, data)
     length = min(end + 1, len(data)) - start
     exchange.send(206, data[:length], Content_Range=f"bytes {start}-{start + length - 1}/{len(data)}")
 
 
 def says_another_range(exchange: Exchange, data: bytes) -> None:
-    start, end = served(exchange)
+    start, end = served(exchange, data)
     body = data[start : end + 1]
     exchange.send(206, body, Content_Range=f"bytes {start + 1}-{start + len(body)}/{len(data)}")
 
 
 def says_no_range(exchange: Exchange, data: bytes) -> None:
-    start, end = served(exchange)
+    start, end = served(exchange, data)
     exchange.send(206, data[start : end + 1])
 
 
 def says_another_length(exchange: Exchange, data: bytes) -> None:
-    start, end = served(exchange)
+    start, end = served(exchange, data)
     body = data[start : end + 1]
     exchange.send(206, body, Content_Range=f"bytes {start}-{start + len(body) - 1}/{len(data) + 7}")
 
 
 def too_short(exchange: Exchange, data: bytes) -> None:
-    start, end = served(exchange)
+    start, end = served(exchange, data)
     end = min(end + 1, len(data))
     exchange.send(206, data[start : end - 100], Content_Range=f"bytes {start}-{end - 1}/{len(data)}")
 
 
 def too_long(exchange: Exchange, data: bytes) -> None:
-    start, end = served(exchange)
+    start, end = served(exchange, data)
     end = min(end + 1, len(data))
     exchange.send(206, data[start:end] + b"x", Content_Range=f"bytes {start}-{end - 1}/{len(data)}")
 
 
 def cut_off(exchange: Exchange, data: bytes) -> None:
-    start, end = served(exchange)
+    start, end = served(exchange, data)
     end = min(end + 1, len(data))
     body = data[start : end - 100]
     exchange.cut(206, body, end - start, Content_Range=f"bytes {start}-{end - 1}/{len(data)}")
 
 
 def compressed(exchange: Exchange, data: bytes) -> None:
-    start, end = served(exchange)
+    start, end = served(exchange, data)
     body = data[start : end + 1]
     exchange.send(
         206, body, Content_Range=f"bytes {start}-{start + len(body) - 1}/{len(data)}", Content_Encoding="gzip"
@@ -217,10 +217,37 @@ def test_lies_lead_to_the_whole_file(opened: Open, large: Path, give: Give, know
         assert contents.proved
         assert len(contents.members) == 23
         used = len(here.requests)
-        assert used <= 5  # page, head, end, once more for a comment of the zip, whole
+        assert used <= 5  # page, the last bytes, the first, once more for a comment of the zip, whole
         # remembered: the next file of this origin is not asked for by range
         index.wheel(second)
         assert [seen.headers.get("range") for seen in here.requests[used:]] == [None]
+
+
+def no_suffix(exchange: Exchange, data: bytes) -> None:
+    """As PyPI's file host has been: 501 to the last bytes, right in all else."""
+    if exchange.seen.headers["range"].startswith("bytes=-"):
+        exchange.send(501)
+    else:
+        send_range(exchange, data)
+
+
+def test_a_server_that_knows_no_last_bytes_is_asked_for_the_size_first(opened: Open, large: Path) -> None:
+    with site(respond_with(no_suffix, large, known_size=False)) as here:
+        index = opened(f"{here.url}/simple/")
+        first, second = index.files(LARGE)
+        assert not index.wheel(first).proved
+        assert not index.wheel(second).proved
+        ranges = [seen.headers["range"] for seen in here.requests[1:]]
+    size = large.stat().st_size
+    end = f"bytes={size - end_of(size)}-{size - 1}"
+    assert ranges == [f"bytes=-{UNKNOWN_END}", "bytes=0-0", end, "bytes=0-0", end]  # refused once, and remembered
+
+
+def test_one_request_where_the_size_is_not_known(opened: Open, large: Path) -> None:
+    with site(respond_with(send_range, large, known_size=False)) as here:
+        index = opened(f"{here.url}/simple/")
+        assert not index.wheel(index.files(LARGE)[0]).proved
+        assert [seen.headers["range"] for seen in here.requests[1:]] == [f"bytes=-{UNKNOWN_END}"]
 
 
 def test_the_answer_of_a_server_without_ranges_is_used(opened: Open, large: Path) -> None:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from packaging.utils import canonicalize_name
 
 from scanner.digest import Digest
+from scanner.forms import Elf, Section, Text
 from scanner.index import IndexFile
 from scanner.indexes.remembered import (
     PageMemory,
@@ -37,6 +38,10 @@ CONTENTS = WheelContents(
     dist_info="demo-1.0.dist-info",
     documents={"METADATA": b"\xff\x00Name: demo", "sboms/x.json": b""},
     script_tails={"demo-1.0.data/scripts/run": b"z" * 32},
+    forms={
+        "demo/a.txt": Text(plain=b"t" * 32, newlines="CRLF", mark=True),
+        "demo/b.so": Elf(frame=b"f" * 32, sections=(Section(name=".text", kind="code", digest=b"s" * 32),)),
+    },
 )
 FILE = IndexFile(filename=CONTENTS.filename, url="https://h/x", shown_url="https://h/x", hashes={"sha256": DIGEST.hex})
 PAGE = StoredPage(
@@ -73,6 +78,11 @@ def _changed(**changes: Any) -> bytes:
         _changed(documents={"a": "?"}),
         _changed(documents=[]),
         _changed(script_tails={"a": "00"}),
+        _changed(forms=[]),
+        _changed(forms={"a": []}),
+        _changed(forms={"a": ["00" * 32, "LF"]}),
+        _changed(forms={"a": ["00" * 32, [[".text", "code"]]]}),
+        _changed(forms={"a": ["00", "LF", True]}),
     ],
 )
 def test_what_is_no_wheel(data: bytes) -> None:

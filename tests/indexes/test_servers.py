@@ -73,8 +73,8 @@ def test_nginx(opened: Open, tree: Path, tmp_path: Path, large: Path) -> None:
         assert index.files(NONE) == ()
     lines = [line.split() for line in (tmp_path / "nginx" / "access.log").read_text().splitlines()]
     ranged = [line for line in lines if line[3] == "206"]
-    assert len(ranged) == 2  # the start, which tells the size, and the end
-    assert sum(int(line[4]) for line in ranged) <= 2 * 65_536
+    assert len(ranged) == 1  # the last bytes, though the page does not tell how many there are
+    assert sum(int(line[4]) for line in ranged) <= 65_536
     assert {line[0] for line in lines} == {"GET"}
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -57,8 +59,17 @@ def test_chainguard(opened: Open, small: Path, large: Path, html_only: bool) -> 
     assert {seen.method for seen in [*host.front.requests, *host.storage.requests]} == {"GET"}
 
 
-def test_a_signed_url_that_expires_is_asked_for_again(opened: Open, large: Path) -> None:
-    with Chainguard(wheels=[large], html_only=True, expire_after=1).running() as host:
+def dist_info_first(wheel: Path, folder: Path) -> Path:
+    """The same wheel as a builder writes it that puts dist-info before the code: its end does not tell all."""
+    with zipfile.ZipFile(wheel) as source, zipfile.ZipFile(folder / wheel.name, "w") as copy:
+        for info in sorted(source.infolist(), key=lambda info: ".dist-info/" not in info.filename):
+            copy.writestr(info, source.read(info))
+    return folder / wheel.name
+
+
+def test_a_signed_url_that_expires_is_asked_for_again(opened: Open, large: Path, tmp_path: Path) -> None:
+    wheel = dist_info_first(large, tmp_path)
+    with Chainguard(wheels=[wheel], html_only=True, expire_after=1).running() as host:
         index = opened(host.simple_with_login)
         [file] = index.files(LARGE)
         assert not index.wheel(file).proved
@@ -156,7 +167,7 @@ def test_what_is_asked(opened: Open, small: Path) -> None:
         [seen] = host.front.requests
     assert seen.path == "/python/simple/small-demo/"
     assert seen.headers["accept"].startswith("application/vnd.pypi.simple.v1+json, ")
-    assert seen.headers["accept-encoding"] == "identity"
+    assert seen.headers["accept-encoding"] == "gzip"  # a page; files are asked for as they are
     assert seen.headers["user-agent"].startswith("cgscan/")
 
 
@@ -266,9 +277,23 @@ def test_a_login_page_on_another_host(opened: Open) -> None:
     assert "s3cret" not in problem.message
 
 
-def test_a_compressed_page(opened: Open) -> None:
-    with site(lambda it: it.send(200, b"\x1f\x8b", Content_Encoding="gzip")) as here:
-        assert "compressed" in asked_for(opened(f"{here.url}/simple/")).message
+def test_a_compressed_page(opened: Open, small: Path, store: DiskStore) -> None:
+    page = gzip.compress(page_of(small))
+    with site(lambda it: it.send(200, page, Content_Type=JSON, Content_Encoding="gzip")) as here:
+        assert [file.filename for file in opened(f"{here.url}/simple/", store=store).files(SMALL)] == [small.name]
+
+
+@pytest.mark.parametrize(
+    ("body", "coding", "said"),
+    [
+        (b"\x1f\x8b", "gzip", "ends early"),
+        (gzip.compress(b" " * 5_000_000), "gzip", "limit expanded"),
+        (b"", "br", "'br'"),
+    ],
+)
+def test_a_page_that_does_not_expand(opened: Open, body: bytes, coding: str, said: str) -> None:
+    with site(lambda it: it.send(200, body, Content_Type=JSON, Content_Encoding=coding)) as here:
+        assert said in asked_for(opened(f"{here.url}/simple/", limits=Limits(page=1_000_000))).message
 
 
 def test_a_page_that_is_too_long(opened: Open) -> None:

@@ -23,6 +23,18 @@ def test_a_directory_and_a_file_are_what_they_are(tmp_path: Path) -> None:
     assert open_path(PathReference(scheme="file", path=str(file))) == File(reference=f"file:{file}", path=file)
 
 
+def test_home_behind_a_prefix_which_the_shell_leaves_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / ".cache").mkdir()
+    opened = open_path(PathReference(scheme="dir", path="~/.cache"))
+    assert opened == Directory(reference="dir:~/.cache", path=tmp_path / ".cache")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "~").mkdir()
+    assert open_path(PathReference(scheme="dir", path="~")).path == Path("~")
+    with pytest.raises(TargetNotFound):
+        open_path(PathReference(scheme="dir", path="~nobody-of-this-name/x"))
+
+
 @pytest.mark.parametrize("scheme", ["dir", "file"])
 def test_what_is_not_there_is_not_found(tmp_path: Path, scheme: str) -> None:
     (tmp_path / "file").touch()

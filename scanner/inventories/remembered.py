@@ -1,0 +1,195 @@
+"""Inventories in the store: read once in the life of a layer.
+
+The key is what the layer says that it is (diff_id, digest and size of its stored form), the limits, and the shape
+of the values: a new field or a new meaning never reads an old one wrongly. What does not load is not there.
+Entries are stored by columns, because a layer has tens of thousands of them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import hashlib
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from itertools import repeat
+from typing import Any, Final
+
+import msgpack  # type: ignore[import-untyped]
+from backports import zstd
+
+from scanner.artifact import Artifact, Trouble
+from scanner.digest import Digest
+from scanner.distribution import Finding, FindingKind
+from scanner.forms import Elf, Section, Text
+from scanner.image import Layer
+from scanner.inventory import Entry, Inventory
+from scanner.limits import Limits
+from scanner.owner import OwnedFile, Package
+from scanner.store import Store
+from scanner.wheel import Member, WheelContents
+
+_MEANING: Final = 1
+"""Counted up when the same fields come to mean something else, or other files are kept."""
+_VALUES: Final[tuple[type[Any], ...]] = (
+    Artifact, Digest, Elf, Finding, Member, OwnedFile, Package, Section, Text, WheelContents,
+)  # fmt: skip
+_WORDS: Final[tuple[type[enum.Enum], ...]] = (FindingKind, Trouble)
+_KINDS: Final = ("file", "directory", "symlink", "hardlink", "other", "whiteout", "opaque")
+_INVENTORY: Final = 0
+_FIRST_VALUE: Final = 1
+_FIRST_WORD: Final = 64
+_LEVEL: Final = 1
+_FAULTS: Final = (
+    ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, RecursionError, zstd.ZstdError,
+    msgpack.exceptions.UnpackException,
+)  # fmt: skip
+
+
+class InventoryMemory:
+    """The inventories that a store remembers; what was taken under other limits is not asked for."""
+
+    def __init__(self, store: Store, *, limits: Limits) -> None:
+        self._store = store
+        self._limits = repr(limits)
+
+    def get(self, layer: Layer) -> Inventory | None:
+        """What is remembered of a layer."""
+        data = self._store.get("inventory", self._key(layer))
+        return None if data is None else unpack(data)
+
+    def put(self, layer: Layer, inventory: Inventory) -> None:
+        """Remember a layer that was read to its end, its digests checked."""
+        with suppress(*_FAULTS):  # a number that no format holds, for one: then it is read again
+            self._store.put("inventory", self._key(layer), pack(inventory))
+
+    def _key(self, layer: Layer) -> str:
+        return "\n".join((_SHAPE, self._limits, str(layer.diff_id), str(layer.digest or ""), str(layer.size)))
+
+
+def pack(inventory: Inventory) -> bytes:
+    """An inventory as bytes."""
+    return zstd.compress(_packed(inventory), level=_LEVEL)
+
+
+def unpack(data: bytes) -> Inventory | None:
+    """The inventory that :func:`pack` wrote; None for anything else."""
+    try:
+        found = _unpacked(zstd.decompress(data))
+    except _FAULTS:
+        return None
+    return found if isinstance(found, Inventory) else None
+
+
+def _packed(value: object) -> bytes:
+    packed: bytes = msgpack.packb(value, default=_plain, strict_types=True, unicode_errors="surrogatepass")
+    return packed
+
+
+def _unpacked(data: bytes) -> Any:
+    return msgpack.unpackb(data, ext_hook=_value, use_list=False, strict_map_key=False, unicode_errors="surrogatepass")
+
+
+# --- values ---
+
+
+def _plain(value: object) -> object:
+    """What msgpack does not know, as what it knows."""
+    if isinstance(value, Inventory):
+        parts = [getattr(value, field.name) for field in dataclasses.fields(value)[1:]]
+        return msgpack.ExtType(_INVENTORY, _packed([_columns(value.entries), *parts]))
+    if isinstance(value, enum.Enum):
+        return msgpack.ExtType(_FIRST_WORD + _WORDS.index(type(value)), _packed(value.value))
+    if type(value) in _VALUES:
+        parts = [getattr(value, name) for name in _fields(type(value))]
+        return msgpack.ExtType(_FIRST_VALUE + _VALUES.index(type(value)), _packed(parts))
+    if isinstance(value, tuple):
+        return list(value)
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, str):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} cannot be stored")
+
+
+def _value(code: int, data: bytes) -> object:
+    """The value of an extension."""
+    content = _unpacked(data)
+    if code == _INVENTORY:
+        names = [field.name for field in dataclasses.fields(Inventory)[1:]]
+        return Inventory(entries=_entries(content[0]), **dict(zip(names, content[1:], strict=True)))
+    if code >= _FIRST_WORD:
+        return _WORDS[code - _FIRST_WORD](content)
+    made = _VALUES[code - _FIRST_VALUE]
+    return made(**dict(zip(_fields(made), content, strict=True)))
+
+
+def _fields(made: type[Any]) -> tuple[str, ...]:
+    named: tuple[str, ...] | None = getattr(made, "_fields", None)
+    return named if named is not None else tuple(field.name for field in dataclasses.fields(made))
+
+
+# --- entries ---
+
+
+def _columns(entries: tuple[Entry, ...]) -> list[object]:
+    """Folders and the number of each entry's; then a column for each field, short where most have nothing in it."""
+    folders: dict[str, int] = {}
+    of_entry = [folders.setdefault(entry.folder, len(folders)) for entry in entries]
+    return [
+        list(folders),
+        of_entry,
+        [entry.name for entry in entries],
+        bytes(_KINDS.index(entry.kind) for entry in entries),
+        [entry.size for entry in entries],
+        b"".join(entry.sha256 for entry in entries if entry.sha256 is not None),
+        _sparse(entry.link for entry in entries),
+        _sparse(entry.mtime for entry in entries),
+        _sparse(entry.stamp for entry in entries),
+    ]
+
+
+def _sparse(column: Iterable[object]) -> dict[int, object]:
+    return {at: value for at, value in enumerate(column) if value}
+
+
+def _entries(columns: tuple[Any, ...]) -> tuple[Entry, ...]:
+    folders, of_entry, names, kinds, sizes, digests, links, times, stamps = columns
+    count = len(names)
+    empty = hashlib.sha256().digest()  # one object for all empty files, as when they were taken
+    where = 0
+    sha256: list[bytes | None] = [None] * count
+    for at, kind in enumerate(kinds):
+        if kind == 0:
+            digest = digests[where : where + 32]
+            sha256[at] = empty if digest == empty else digest
+            where += 32
+    if where != len(digests) or len(kinds) != count:
+        raise ValueError("digests and files differ in number")
+    rows = zip(
+        (folders[number] for number in of_entry),
+        names,
+        (_KINDS[kind] for kind in kinds),
+        sizes,
+        sha256,
+        _full(links, count, ""),
+        _full(times, count, 0),
+        _full(stamps, count, b""),
+        strict=True,
+    )
+    return tuple(map(Entry._make, rows))
+
+
+def _full(sparse: Mapping[int, Any], count: int, nothing: object) -> Iterable[Any]:
+    if not sparse:
+        return repeat(nothing, count)
+    column = [nothing] * count
+    for at, value in sparse.items():
+        column[at] = value
+    return column
+
+
+_SHAPE: Final = hashlib.sha256(
+    repr((_MEANING, _KINDS, *((made.__name__, _fields(made)) for made in (Inventory, Entry, *_VALUES)))).encode()
+).hexdigest()
+"""The fields of everything that is stored."""
