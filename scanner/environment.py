@@ -1,7 +1,8 @@
 """Where installers put the members of a wheel in an environment, and for which interpreter it is.
 
 Places are those of sysconfig's schemes as pip, uv and installer use them: a prefix with
-``lib/pythonX.Y/site-packages`` (or Debian's ``dist-packages``), and the flat form of ``--target``. The
+``lib/pythonX.Y/site-packages`` (or Debian's ``dist-packages``), the flat form of ``--target``, and
+a bare ``site-packages`` with ``bin``, ``data`` and ``include`` beside it, as Bazel's rules_python unpacks a wheel. The
 installed RECORD is read only to learn where the installer says it put something.
 """
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 _IN_PREFIX = re.compile(
     r"(?P<prefix>.*)/(?P<lib>lib|lib64|lib32)/(?P<python>(?:python|pypy)(?P<version>[0-9.]*)t?)/(?:site|dist)-packages"
 )
+_BESIDE: Final = re.compile(r"(?P<prefix>.*)/(?:site|dist)-packages")
 _MACHINES: Final = {"amd64": "x86_64", "arm64": "aarch64", "386": "i686", "arm": "armv7l"}
 
 
@@ -47,7 +49,8 @@ class Environment:
         """Read an environment off its path."""
         found = _IN_PREFIX.fullmatch(path)
         if not found:
-            return cls(path=path, prefix=path, twin=None, folder="", python=None)
+            beside = _BESIDE.fullmatch(path)
+            return cls(path=path, prefix=beside["prefix"] if beside else path, twin=None, folder="", python=None)
         other = {"lib": "lib64", "lib64": "lib"}.get(found["lib"])
         rest = path[len(found["prefix"]) + 1 + len(found["lib"]) :]
         twin = f"{found['prefix']}/{other}{rest}" if other else None
@@ -63,6 +66,11 @@ class Environment:
                     return replace(self, python=(int(found[1]), int(found[2])))
         return self
 
+    @property
+    def script_folders(self) -> tuple[str, ...]:
+        """Where scripts may have been put, the most likely folder first."""
+        return tuple(f"{home}/{folder}" for home in self._homes() for folder in ("bin", "Scripts"))
+
     def places(self, landing: Landing, project: str) -> Iterator[str]:
         """Where a member may have been put, the most likely place first."""
         match landing.scheme:
@@ -71,13 +79,36 @@ class Environment:
                 if self.twin:
                     yield f"{self.twin}/{landing.path}"
             case "scripts":
-                yield f"{self.prefix}/bin/{landing.path}"
-                yield f"{self.prefix}/Scripts/{landing.path}"
+                yield from (f"{folder}/{landing.path}" for folder in self.script_folders)
+                yield from self._stashed("bin", landing)
             case "headers":
-                for middle in (f"site/{self.folder}/", f"{self.folder}/", "python/", ""):
-                    yield f"{self.prefix}/include/{middle}{project}/{landing.path}"
+                yield from (f"{folder}/{project}/{landing.path}" for folder in self.header_folders)
+                if not self.folder:
+                    yield f"{self.prefix}/include/{landing.path}"
             case _:
-                yield f"{self.prefix}/{landing.path}"
+                yield from (f"{home}/{landing.path}" for home in self._homes())
+                if not self.folder:
+                    yield f"{self.prefix}/data/{landing.path}"
+                yield from self._stashed("data", landing)
+
+    def _stashed(self, folder: str, landing: Landing) -> Iterator[str]:
+        """PEX keeps what belongs beside an environment in a folder in it."""
+        if not self.folder:
+            yield f"{self.path}/.prefix/{folder}/{landing.path}"
+
+    def _homes(self) -> tuple[str, ...]:
+        """The folders that scripts and data are put below: ``site-packages`` may be a ``--target`` too (AWS)."""
+        if self.prefix == self.path:
+            return (self.path,)
+        return (self.prefix, self.path) if self.folder else (self.path, self.prefix)
+
+    @property
+    def header_folders(self) -> Iterator[str]:
+        """The folders that hold one for the headers of each project, the most likely first."""
+        own = (f"site/{self.folder}", self.folder) if self.folder else ()
+        for home in self._homes():
+            yield from (f"{home}/include/{middle}" for middle in (*own, "python"))
+            yield f"{home}/include"
 
 
 def said_places(record: Record | None, environment: str) -> Mapping[str, tuple[str, ...]]:

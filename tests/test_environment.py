@@ -12,11 +12,12 @@ from packaging.tags import parse_tag
 from fixtures.images import file_entry, tar_of
 from scanner.environment import Environment, fits, said_places
 from scanner.image import Platform
-from scanner.inventory import take_inventory
+from scanner.inventories import take_inventory
 from scanner.limits import DEFAULT_LIMITS
 from scanner.record import Landing, parse_record
 from scanner.rootfs import RootFS
 
+LIB = "/v/lib/python3.11/site-packages"
 AMD64 = Platform("linux", "amd64")
 
 
@@ -82,22 +83,42 @@ def test_the_version_of_a_venv(config: bytes, version: tuple[int, int] | None) -
             Landing("lib", "x/y.py"),
             ["/v/lib/python3.11/site-packages/x/y.py", "/v/lib64/python3.11/site-packages/x/y.py"],
         ),
-        (Landing("scripts", "tool"), ["/v/bin/tool", "/v/Scripts/tool"]),
-        (Landing("data", "share/x"), ["/v/share/x"]),
+        (Landing("scripts", "tool"), ["/v/bin/tool", "/v/Scripts/tool", f"{LIB}/bin/tool", f"{LIB}/Scripts/tool"]),
+        (Landing("data", "share/x"), ["/v/share/x", f"{LIB}/share/x"]),
         (
             Landing("headers", "x.h"),
-            [f"/v/include/{middle}proj/x.h" for middle in ("site/python3.11/", "python3.11/", "python/", "")],
+            [
+                f"{home}/include/{middle}proj/x.h"
+                for home in ("/v", LIB)
+                for middle in ("site/python3.11/", "python3.11/", "python/", "")
+            ],
         ),
     ],
 )
 def test_places(landing: Landing, expected: list[str]) -> None:
-    assert list(Environment.of("/v/lib/python3.11/site-packages").places(landing, "proj")) == expected
+    """In the prefix; and below the folder itself, where ``--target`` with such a name puts them."""
+    assert list(Environment.of(LIB).places(landing, "proj")) == expected
 
 
 def test_places_of_the_flat_form() -> None:
     flat = Environment.of("/var/task")
     assert list(flat.places(Landing("lib", "x.py"), "p")) == ["/var/task/x.py"]
     assert next(flat.places(Landing("scripts", "tool"), "p")) == "/var/task/bin/tool"
+
+
+@pytest.mark.parametrize(
+    ("landing", "place"),
+    [
+        (Landing("lib", "x.py"), "/r/site-packages/x.py"),
+        (Landing("scripts", "tool"), "/r/bin/tool"),
+        (Landing("scripts", "tool"), "/r/site-packages/bin/tool"),
+        (Landing("data", "share/x"), "/r/data/share/x"),
+        (Landing("headers", "x.h"), "/r/include/x.h"),
+    ],
+)
+def test_places_of_a_bare_site_packages(landing: Landing, place: str) -> None:
+    """Bazel's rules_python puts bin, data and include beside it."""
+    assert place in list(Environment.of("/r/site-packages").places(landing, "p"))
 
 
 def test_what_a_record_says_lies_outside() -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import tarfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -17,7 +19,7 @@ from fixtures.wheels import make_wheel
 from scanner.digest import Digest
 from scanner.distribution import Finding, FindingKind, Installed, WheelFile
 from scanner.finders import find
-from scanner.inventory import take_inventory
+from scanner.inventories import take_inventory
 from scanner.limits import DEFAULT_LIMITS, KIB, Limits
 from scanner.rootfs import RootFS
 
@@ -90,8 +92,13 @@ def test_all_that_a_dist_info_says() -> None:
 def test_without_metadata_the_folder_says_it(folder: str, name: str, version: str | None, data: bytes | None) -> None:
     document = "METADATA" if folder.endswith(".dist-info") else "PKG-INFO"
     files = [] if data is None else [file_entry(f"{SITE}/{folder}/{document}", data)]
-    one = installed(dir_entry(f"{SITE}/{folder}"), *files)
+    one, *faults = found(dir_entry(f"{SITE}/{folder}"), *files)
+    assert isinstance(one, Installed)
     assert (one.name, one.version) == (name, version)
+    told = [(fault.kind, fault.path) for fault in faults if isinstance(fault, Finding)]
+    assert told == [
+        (FindingKind.UNREADABLE, f"/{SITE}/{folder}/{document}") for _ in files
+    ]  # removed ones are no fault
 
 
 @pytest.mark.parametrize(
@@ -110,8 +117,11 @@ def test_without_metadata_the_folder_says_it(folder: str, name: str, version: st
     ],
 )
 def test_metadata_as_bad_as_it_comes(data: bytes, name: str, version: str) -> None:
-    one = installed(*info("folder-9.dist-info", METADATA=data))
+    things = found(*info("folder-9.dist-info", METADATA=data))
+    [one] = [one for one in things if isinstance(one, Installed)]
     assert (one.name, one.version) == (name, version)
+    faults = [one.kind for one in things if isinstance(one, Finding)]
+    assert faults == ([FindingKind.UNREADABLE] if name == "folder" else [])
 
 
 @pytest.mark.parametrize("folder", [".dist-info", "-1.0.dist-info", "a b.dist-info", "\n-1.dist-info", "é.egg-info"])
@@ -135,8 +145,15 @@ def test_leftovers_of_pip() -> None:
     assert findings(*left) == [(FindingKind.STALE_METADATA, f"/{SITE}/~ip-1.0.dist-info")]
 
 
-def test_a_file_named_like_a_folder_is_none() -> None:
-    assert found(file_entry(f"{SITE}/x-1.0.dist-info", b"x")) == []
+@pytest.mark.parametrize("entry", [file_entry, lambda path, _: special_entry(path, tarfile.FIFOTYPE)])
+def test_what_is_named_like_metadata_and_is_no_folder(entry: Callable[[str, bytes], Entry]) -> None:
+    assert findings(entry(f"{SITE}/x-1.0.dist-info", b"x")) == [(FindingKind.UNREADABLE, f"/{SITE}/x-1.0.dist-info")]
+
+
+def test_licences_of_vendored_metadata_are_no_metadata() -> None:
+    """PEP 639 keeps their paths: bleach 6.2 has ``licenses/bleach/_vendor/html5lib-1.1.dist-info/LICENSE``."""
+    licence = file_entry(f"{SITE}/x-1.0.dist-info/licenses/x/_vendor/y-1.1.dist-info/LICENSE", b"MIT")
+    assert installed(*info("x-1.0.dist-info", METADATA=metadata("x", "1.0")), licence).name == "x"
 
 
 # --- links ---
@@ -144,8 +161,14 @@ def test_a_file_named_like_a_folder_is_none() -> None:
 
 def test_a_link_to_another_dist_info_is_found_once() -> None:
     real = info("x-1.0.dist-info", METADATA=metadata("x", "1.0"))
-    one = installed(*real, symlink_entry(f"{SITE}/x-2.0.dist-info", "x-1.0.dist-info"))
-    assert one.location == f"/{SITE}/x-1.0.dist-info"
+    one, alias = sorted(
+        found(*real, symlink_entry(f"{SITE}/x-2.0.dist-info", "x-1.0.dist-info")),
+        key=lambda one: isinstance(one, Finding),
+    )
+    assert isinstance(one, Installed)
+    assert (one.location, one.aliases) == (f"/{SITE}/x-1.0.dist-info", (f"/{SITE}/x-2.0.dist-info",))
+    assert isinstance(alias, Finding)
+    assert (alias.kind, alias.path) == (FindingKind.STALE_METADATA, f"/{SITE}/x-2.0.dist-info")
 
 
 def test_a_link_to_a_folder_of_another_name_is_a_distribution_whose_metadata_was_not_kept() -> None:
@@ -207,9 +230,6 @@ def test_metadata_that_is_a_link() -> None:
         ({"url": "https://x/y.whl", "archive_info": {"hashes": [], "hash": None}}, None, False),
         ({"url": "https://x/y.whl", "archive_info": []}, None, False),
         ({"dir_info": "x", "vcs_info": 7}, None, False),
-        ([], None, False),
-        ("text", None, False),
-        (None, None, False),
     ],
 )
 def test_direct_url(document: object, local: str | None, *, archive: bool) -> None:
@@ -218,10 +238,15 @@ def test_direct_url(document: object, local: str | None, *, archive: bool) -> No
     assert one.archive_sha256 == (Digest.parse(f"sha256:{SHA}") if archive else None)
 
 
-@pytest.mark.parametrize("data", [b"", b"{", b"\xff", b"[" * 100_000, b'{"url":' + b"9" * 10_000 + b"}", b"NaN"])
+@pytest.mark.parametrize(
+    "data", [b"", b"{", b"\xff", b"[" * 100_000, b'{"url":' + b"9" * 10_000 + b"}", b"NaN", b"[]", b'"text"', b"null"]
+)
 def test_direct_urls_that_are_none(data: bytes) -> None:
-    one = installed(*info("x-1.dist-info", direct_url__json=data))
+    one, fault = found(*info("x-1.dist-info", direct_url__json=data))
+    assert isinstance(one, Installed)
     assert (one.local, one.archive_sha256) == (None, None)
+    assert isinstance(fault, Finding)
+    assert fault.path.endswith("/direct_url.json")
 
 
 # --- too much ---
@@ -248,7 +273,7 @@ def test_one_large_document_under_two_thousand_names_is_read_once() -> None:
         for name in (*documents, "sboms/x.json")
     ]
     started = time.process_time()
-    assert len(found(*entries)) == 2000
+    assert sum(isinstance(one, Installed) for one in found(*entries)) == 2000
     assert time.process_time() - started < 15
 
 
