@@ -14,9 +14,18 @@ Words: pure values, no I/O of their own
     reference       TARGET strings as values
     image           Image, Layer, Platform; Directory and File targets
     record          RECORD rows: parse, normalise; where installers move things
+    forms           what stays of a file when tools change newlines, symbols or the dynamic section
+    zips            zip files of strangers, read in bounded memory as Python's importer reads them
     wheel           what a wheel file holds: its members, digests and metadata
+    artifact        wheels and source archives stored under names of their own, told by their bytes
+    cachefiles      what the caches of pip, uv, Poetry and PDM write beside artifacts and around them
     distribution    Installed, Vendored, WheelFile; Finding
+    bytecode        what the name and the header of a .pyc say
     index           Index, IndexFile, Role, Evidence
+    owner           Owner: which package owns a file, and the digest it has for it
+    rpmheader       one package of rpm's: its files
+    rpmdb           rpm's package database in its three forms -> packages
+    condameta       one package of a conda environment: its files
 
 Outside: the only modules that touch network, daemon and disk
     store           what is remembered between scans
@@ -25,23 +34,47 @@ Outside: the only modules that touch network, daemon and disk
     indexes         configuration -> Index: simple pages, local trees; reading remote wheels
 
 Reasoning: pure, in the order of the data
-    inventory       a layer's tar -> Inventory
+    inventory       what one layer holds: Entry, Inventory
+    inventories     a layer's tar, a directory, a file -> Inventory
+    merging         the tree while layers are put on it: nodes, and the way to a path
+    grafts          opened archives as folders beside their files
     rootfs          inventories -> one tree with attribution
-    owners          dpkg, apk: who owns a path
+    owners          dpkg, apk, rpm, conda: who owns a path, and how it stands to its owner's list
     environment     where installers put the members of a wheel in an environment
+    discovery       environments by their structure, with or without metadata
     finders         tree -> distributions and findings
+    claimed         which files a distribution's own metadata say are its
+    editable        what the backends of editable installs write to run at every start
+    recompiling     is byte code what its source compiles to; asked of processes of their own
     scripts         generated entry-point scripts: do they do what entry_points.txt says
     placement       where the members of a wheel stand: in an environment, in a wheel file
     match           files x candidate wheels -> the best explanation
     candidates      which wheels may explain a distribution, and whose they are
     verdict         explanation -> origin, integrity, reason
     report          all of it for one target
+    assessed        one distribution with its verdict; the terms of an assessment
+    hearsay         what installers noted and folders are called, beside a verdict
+    comparison      one distribution against the indexes, in widening circles
+    vendors         distributions inside the files of another
+    notes           what was done to changed files, in words
+    lines           assessed distributions -> lines of the report
+    live            of several dist-infos of one project, the one whose files are there
+    claims          what distributions claim and their bytes deny
+    strays          importable files of environments that nothing accounts for, as values
+    guessing        which projects a folder without metadata may be, by its name
+    versions        which version of a project has files without metadata
+    identifying     distributions without metadata, known by their content
     unowned         importable files that no distribution accounts for
     assess          tree x indexes -> the report's lines and findings
+    explanation     one distribution file by file: what explain says, as values
+    explaining      a judged distribution beside the wheels of both sides -> its explanation
+    hiding          does a layer hide anything that may be a distribution's
+    lower           what lower layers still carry though it is hidden
     policy          report x policy -> passed, violations
     formats         report -> text: table, json, yaml, csv, markdown
 
 Putting together
+    secondlook      changed files read again, to say in what form they differ
     pipeline        scan(): the whole way of the data
     yamlfile        a YAML file as plain data, bounded
     values          one setting as a person writes it -> what it means

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from packaging.version import InvalidVersion, Version
 
 from scanner.digest import Digest
-from scanner.distribution import Origin
+from scanner.distribution import Identity, Origin
 from scanner.environment import Environment, fits
 from scanner.errors import IndexFailure
 from scanner.index import Evidence, Index, IndexFile, Role, Tier
@@ -25,8 +25,10 @@ if TYPE_CHECKING:
     from packaging.utils import NormalizedName
 
     from scanner.image import Platform
-    from scanner.wheel import WheelContents
+    from scanner.wheel import WheelContents, WheelName
 
+_ELSEWHERE = 2
+"""Wheels of other platforms that are read for each role."""
 _REMEDIATED = re.compile(r"cgr\.(?P<number>\d+)")
 
 
@@ -40,14 +42,29 @@ class Question:
     environment: Environment
     platform: Platform | None
     musl: bool
+    also: Identity | None = None
+    """What else it may be: its folder says so and its metadata do not."""
 
     @property
     def parsed(self) -> Version | None:
         """The version by PEP 440, None where it is none."""
-        try:
-            return Version(self.version or "")
-        except InvalidVersion:
-            return None
+        return _parsed(self.version)
+
+    def is_for(self, wheel: WheelName) -> bool:
+        """Whether a wheel is of the project and version that are asked for."""
+        also = self.also
+        if also is not None and wheel.project == also.name and _parsed(also.version) in (None, wheel.version):
+            return True
+        if also is not None and also.name != self.project and wheel.project == also.name:
+            return False
+        return self.parsed in (None, wheel.version)
+
+
+def _parsed(version: str | None) -> Version | None:
+    try:
+        return Version(version or "")
+    except InvalidVersion:
+        return None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +88,14 @@ class Listing:
                 failures.append(f"{index.name}: {problem.message}")
                 failed.add(index.role)
         return cls(files=tuple(answered), failures=tuple(failures), failed_roles=frozenset(failed))
+
+    def joined(self, other: Listing) -> Listing:
+        """Two projects' listings as one."""
+        return Listing(
+            files=(*self.files, *other.files),
+            failures=tuple(dict.fromkeys([*self.failures, *other.failures])),
+            failed_roles=self.failed_roles | other.failed_roles,
+        )
 
     def asked(self, role: Role) -> bool:
         """Whether an index of the role has answered and none has failed."""
@@ -96,6 +121,8 @@ class Gathering:
     def __init__(self, question: Question, indexes: Sequence[Index]) -> None:
         self.question = question
         self.listing = Listing.ask(question.project, indexes)
+        if question.also is not None and question.also.name != question.project:
+            self.listing = self.listing.joined(Listing.ask(question.also.name, indexes))
 
     def gather(self, *, wide: bool, whole: frozenset[str] = frozenset()) -> Gathered:
         """The wheels of this version: of the installed tags and pure ones, or ``wide``, all that fit.
@@ -111,11 +138,20 @@ class Gathering:
         return found
 
     def _of_version(self, role: Role) -> Iterable[tuple[Index, IndexFile]]:
-        wanted = self.question.parsed
         for index, files in self.listing.files:
             for file in files if index.role is role else ():
-                if file.wheel is not None and (wanted is None or file.wheel.version == wanted):
+                if file.wheel is not None and self.question.is_for(file.wheel):
                     yield index, file
+
+    def elsewhere(self) -> Gathered:
+        """A few wheels of this version that are for other interpreters or platforms: they can have the same code."""
+        found = Gathered()
+        taken: set[Digest] = set()
+        for role in (Role.UPSTREAM, Role.CHAINGUARD):
+            others = [(index, file) for index, file in self._of_version(role) if not self._fits(file)]
+            for index, file in sorted(others, key=lambda pair: "linux" not in pair[1].filename)[:_ELSEWHERE]:
+                self._take(found, taken, index, file, whole=False)
+        return found
 
     def _is_asked_for(self, file: IndexFile, *, wide: bool) -> bool:
         assert file.wheel is not None
@@ -146,6 +182,25 @@ class Gathering:
             Candidate(index=index.name, file=file, contents=contents, origin=origin, evidence=evidence)
         )
 
+    def versions(self) -> list[Version]:
+        """The versions with a wheel that fits, releases before others, newest first: for a question without version."""
+        found = {
+            file.wheel.version
+            for role in (Role.UPSTREAM, Role.CHAINGUARD)
+            for _, file in self._of_version(role)
+            if file.wheel is not None and self._fits(file)
+        }
+        return sorted(found, key=lambda version: (not version.is_prerelease, version), reverse=True)
+
+    def wheels_of(self, version: Version) -> list[tuple[Index, IndexFile]]:
+        """The wheels of a version that fit, upstream's first."""
+        return [
+            (index, file)
+            for role in (Role.UPSTREAM, Role.CHAINGUARD)
+            for index, file in self._of_version(role)
+            if file.wheel is not None and file.wheel.version == version and self._fits(file)
+        ]
+
     # --- evidence ---
 
     def origin(self, index: Index, file: IndexFile, contents: WheelContents | None) -> tuple[Origin, Evidence | None]:
@@ -165,7 +220,8 @@ class Gathering:
         sbom = contents is not None and contents.claims_chainguard
         built = file.tier is Tier.BUILT
         remediated = _remediation(file) is not None
-        if index.built_only:
+        # that an index serves built wheels only says nothing of a source archive that may be PyPI's
+        if index.built_only and (file.wheel is not None or self._upstream_serves_other_bytes(file)):
             return Evidence.BUILT_ONLY
         if (sbom or built or remediated) and sha256 is not None and self._upstream_serves_other_bytes(file):
             return Evidence.NOT_UPSTREAM

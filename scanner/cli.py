@@ -16,7 +16,7 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -107,7 +107,11 @@ Exit status:
     metavar="OS/ARCH[/VARIANT]|all",
     help="Which image of a multi-platform one.  [default: this machine's]",
 )
-@click.option("--scope", metavar="squashed", default="squashed", help="What runs; all-layers is not in this version.")
+@click.option(
+    "--scope",
+    metavar="squashed|all-layers",
+    help="What runs, or also what lower layers still carry.  [default: squashed]",
+)
 @click.option(
     "-o",
     "--output",
@@ -133,6 +137,9 @@ Exit status:
 @_cache_dir
 @click.option("--prove", is_flag=True, help="Download every matched wheel whole and recompute its hashes.")
 @click.option(
+    "--check-bytecode", is_flag=True, help="Compile sources again and compare, where it is this Python's byte code."
+)
+@click.option(
     "--limit",
     metavar="NAME=VALUE",
     multiple=True,
@@ -153,13 +160,12 @@ Exit status:
 @click.option("--no-color", is_flag=True, help="Show no colors.")
 @_debug
 @click.pass_context
-def scan(context: click.Context, /, targets: tuple[str, ...], scope: str, **flags: Any) -> int:
+def scan(context: click.Context, /, targets: tuple[str, ...], **flags: Any) -> int:
     """Say where every Python distribution in TARGETs comes from, proved by bytes.
 
     A TARGET is an image reference or a path, said with a prefix or detected: registry: docker: podman:
     docker-archive: oci-archive: oci-dir: dir: file:
     """
-    _check_scope(scope)
     from scanner.config import gather  # noqa: PLC0415 - see the module's docstring
     from scanner.run import has_chainguard, scan_targets, write_files  # noqa: PLC0415
 
@@ -183,23 +189,73 @@ def scan(context: click.Context, /, targets: tuple[str, ...], scope: str, **flag
     return outcome.status
 
 
-def _check_scope(scope: str) -> None:
-    if scope == "all-layers":
-        raise click.UsageError("--scope all-layers is not in this version, which reads what runs (squashed)")
-    if scope != "squashed":
-        raise click.UsageError(f"--scope: {scope!r} is no scope; write squashed")
-
-
 def _print_reports(outcome: Outcome, settings: Settings, run: Run, *, no_color: bool) -> None:
     from scanner.run import text_for_terminal  # noqa: PLC0415
 
-    terminal = sys.stdout.isatty()
-    color = terminal and not no_color and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-    width = os.get_terminal_size(sys.stdout.fileno()).columns if terminal else None
-    _print(text_for_terminal(outcome.reports, settings.outputs, color=color, width=width or None))
+    _print(text_for_terminal(outcome.reports, settings.outputs, **_look(no_color=no_color)))
     if not any(output.path is None and output.format in ("table", "markdown") for output in settings.outputs):
         for violation in outcome.violations:
             run.note(f"policy: {_one_line(violation)}")
+
+
+def _look(*, no_color: bool) -> dict[str, Any]:
+    """How standard output is to look: colors and a width on a terminal only."""
+    terminal = sys.stdout.isatty()
+    color = terminal and not no_color and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    width = os.get_terminal_size(sys.stdout.fileno()).columns if terminal else None
+    return {"color": color, "width": width or None}
+
+
+@commands.command(
+    short_help="Show one distribution file by file, beside Chainguard's and PyPI's wheel.",
+    epilog="""\b
+Examples:
+  cgscan explain registry.example/app:1.4 requests
+  cgscan explain oci-dir:build/image numpy --index chainguard --upstream pypi --all-files
+  cgscan explain dir:.venv flask --environment /lib/python3.11/site-packages -o json=flask.json
+
+\b
+Exit status:
+  0  the distribution was found and is explained, whatever its verdict
+  2  it is not there, or the scan did not run to its end; standard output is empty
+""",
+)
+@click.argument("target", metavar="TARGET")
+@click.argument("name", metavar="NAME")
+@click.option("--environment", metavar="PATH", help="Only what lies there.  [default: everywhere]")
+@click.option("--all-files", is_flag=True, help="Name the files that are the same everywhere, too.")
+@click.option(
+    "-o",
+    "--output",
+    metavar="FORMAT[=FILE]",
+    multiple=True,
+    help="table or json; repeatable.  [default: table]",
+)
+@click.pass_context
+def explain(context: click.Context, /, target: str, name: str, **flags: Any) -> None:
+    """Show why the distribution NAME in TARGET has the verdict that it has.
+
+    Every file of it: what is there, what Chainguard's wheel and PyPI's have, which files set the two builds
+    apart, what RECORD says, which layer it is from. TARGET is what 'cgscan scan' takes.
+    """
+    from scanner.config import explained_outputs, gather  # noqa: PLC0415 - see the module's docstring
+    from scanner.explaining.asked import Asked  # noqa: PLC0415
+    from scanner.run import explain_target, explained_text  # noqa: PLC0415
+
+    run = context.ensure_object(Run)
+    run.busy, run.quiet = True, flags["quiet"]
+    output, all_files = flags.pop("output"), flags.pop("all_files")
+    asked = Asked.of(name, flags.pop("environment"))
+    settings = replace(gather(flags, os.environ), outputs=explained_outputs(output))
+    with _progress(off=run.quiet or flags["no_progress"]) as progress:
+        note = run.note if flags["verbose"] else _say_nothing
+        found = explain_target(target, asked, settings, progress=progress, note=note)
+    _print(explained_text(found, settings.outputs, all_files=all_files, **_look(no_color=flags["no_color"])))
+
+
+_NOT_EXPLAINED: Final = frozenset({"targets", "output", "policy", "min_coverage", "fail_on", "min_evidence"})
+explain.params += [parameter for parameter in scan.params if parameter.name not in _NOT_EXPLAINED]
+"""The options of a scan mean the same here; what makes a scan fail means nothing."""
 
 
 def _progress(*, off: bool) -> Any:

@@ -26,6 +26,7 @@ from scanner.values import (
     Reader,
     as_coverage,
     as_evidence,
+    as_explained_output,
     as_fail_on,
     as_host,
     as_jobs,
@@ -35,6 +36,7 @@ from scanner.values import (
     as_path,
     as_platform,
     as_role,
+    as_scope,
     as_switch,
     as_text,
     as_url,
@@ -55,6 +57,7 @@ class Settings:
 
     indexes: tuple[IndexSpec, ...] = ()
     platform: Platform | str | None = None
+    all_layers: bool = False
     outputs: tuple[Output, ...] = _TABLE
     policy: Policy = field(default_factory=Policy)
     limits: Limits = DEFAULT_LIMITS
@@ -63,6 +66,7 @@ class Settings:
     authfile: Path | None = None
     offline: bool = False
     prove: bool = False
+    check_bytecode: bool = False
     cache_dir: Path | None = None
     jobs: int = 4
     file: Path | None = None
@@ -108,6 +112,7 @@ SETTINGS: Final = (
     Setting(name="built_only", read=as_switch),
     Setting(name="config", read=as_path),
     Setting(name="platform", read=as_platform, file="platform"),
+    Setting(name="scope", read=as_scope, file="scope"),
     Setting(name="output", read=as_output, file="outputs", many=True),
     Setting(name="policy", read=as_path),
     Setting(name="min_coverage", read=as_coverage, file="policy.min_coverage"),
@@ -121,6 +126,7 @@ SETTINGS: Final = (
     Setting(name="no_cache", read=as_switch),
     Setting(name="cache_dir", read=as_path, file="cache_dir"),
     Setting(name="prove", read=as_switch),
+    Setting(name="check_bytecode", read=as_switch),
     Setting(name="jobs", read=as_jobs, file="jobs"),
 )
 _POLICY: Final = tuple(setting for setting in SETTINGS if (setting.file or "").startswith("policy."))
@@ -181,10 +187,11 @@ def _refusal(faults: Sequence[str], file: Path | None) -> ConfigError:
 def _settled(
     values: Mapping[str, Any], specs: tuple[IndexSpec, ...], file: Path | None, environment: Mapping[str, str]
 ) -> Settings:
-    same = ("platform", "ca_file", "authfile", "offline", "prove", "jobs")
+    same = ("platform", "ca_file", "authfile", "offline", "prove", "check_bytecode", "jobs")
     policy = {key: values[key] for key in ("min_coverage", "min_evidence") if key in values}
     return Settings(
         indexes=specs,
+        all_layers=values.get("scope") == "all-layers",
         outputs=values.get("output") or _TABLE,
         policy=Policy(fail_on=frozenset(values.get("fail_on", ())), **policy),
         limits=replace(DEFAULT_LIMITS, **values["limit"]),
@@ -193,6 +200,21 @@ def _settled(
         file=file,
         **{name: values[name] for name in same if name in values},
     )
+
+
+def explained_outputs(texts: Sequence[str]) -> tuple[Output, ...]:
+    """What ``cgscan explain`` writes: of its own flags alone, since file and environment speak of reports.
+
+    Raises :class:`scanner.errors.ConfigError` with every fault.
+    """
+    faults: list[str] = []
+    setting = Setting(name="output", read=as_explained_output, many=True)
+    outputs = _read_all([(setting, setting.flag, tuple(texts))], faults).get("output", ()) if texts else _TABLE
+    if sum(output.path is None for output in outputs) > 1:
+        faults.append("--output: two formats go to standard output; write FORMAT=FILE for all but one")
+    if faults:
+        raise _refusal(faults, None)
+    return tuple(outputs)
 
 
 # -- flags and environment -------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final, TypeAlias
 
+from scanner.digest import Digest
 from scanner.distribution import Origin
 from scanner.index import Evidence, IndexFile
 from scanner.placement import Site, SiteFile
@@ -77,6 +78,8 @@ class RowFit:
     state: State
     expected: bytes
     file: SiteFile | None
+    sourceless: SiteFile | None = None
+    """Byte code in the place of a module that is missing: Python runs it, and nothing can be said of it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,10 +116,19 @@ class Fit:
 
     @property
     def plausible(self) -> bool:
-        """More than half of what is there, empty files aside, has the wheel's bytes."""
+        """More than half of what is there, empty files and what another distribution wrote aside, has its bytes.
+
+        Byte code in the place of a module is there, and has nobody's bytes.
+        """
         empty = hashlib.sha256().digest()
         telling = sum(row.state is State.MATCHED and row.expected != empty for row in self.rows)
-        return telling > self.modified
+        others = sum(row.state is State.MODIFIED and row.file is not None and row.file.others for row in self.rows)
+        return telling > self.modified - others + self.sourceless
+
+    @cached_property
+    def sourceless(self) -> int:
+        """Modules whose source is missing and whose byte code stands in its place, to be compared with nothing."""
+        return sum(row.sourceless is not None for row in self.rows)
 
     def having(self, state: State, test: Callable[[str], bool]) -> bool:
         """Whether a member whose path passes ``test`` stands so."""
@@ -153,21 +165,48 @@ class Unexplained:
 Explanation: TypeAlias = Explained | Tied | Unexplained
 
 
+def explaining(explanation: Explanation) -> tuple[Fit, ...]:
+    """The wheels that explain the files: one, several equally well, or none."""
+    match explanation:
+        case Explained(fit=fit):
+            return (fit,)
+        case Tied(fits=fits):
+            return fits
+        case _:
+            return ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Circumstances:
     """What else is known: were indexes of both roles asked, and what does the installed RECORD list.
 
-    ``listed`` has RECORD's paths and what it claims for them (raw sha256), None where there is no readable RECORD.
+    ``listed`` has RECORD's paths, those in dist-info as ``*.dist-info/…`` (builds spell its name differently), and
+    what it claims for them (raw sha256); None where there is no readable RECORD. ``archive`` is the sha256 that the
+    installer noted of what it installed; a claim like RECORD. ``without_wheel`` is said of metadata that no installer
+    makes of a wheel: an egg-info.
     """
 
     chainguard_asked: bool
     upstream_asked: bool
     listed: Mapping[str, bytes | None] | None = None
+    archive: Digest | None = None
+    without_wheel: bool = False
 
     @property
     def both_asked(self) -> bool:
         """Whether indexes of both roles have answered."""
         return self.chainguard_asked and self.upstream_asked
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Telling:
+    """The members of a candidate that set its build ``apart`` from others, and those of them that ``speak`` for it.
+
+    Members speak that are there with their bytes, unless RECORD deprives them of their word.
+    """
+
+    apart: frozenset[str]
+    speak: frozenset[str]
 
 
 # --- laying a wheel over files ---
@@ -181,8 +220,17 @@ def lay(candidate: Candidate, site: Site) -> Fit:
         file = site.look(member, contents)
         state = _state(candidate, member, file, site)
         path = file.path if file else site.place(member, contents)
-        rows.append(RowFit(member=member, path=path, state=state, expected=content.sha256, file=file))
+        sourceless = _sourceless(contents, member, site) if state is State.MISSING else None
+        rows.append(
+            RowFit(member=member, path=path, state=state, expected=content.sha256, file=file, sourceless=sourceless)
+        )
     return Fit(candidate=candidate, rows=tuple(rows), generated=site.generated(contents))
+
+
+def _sourceless(contents: WheelContents, member: str, site: Site) -> SiteFile | None:
+    """The ``x.pyc`` in the place of an ``x.py``, where the wheel has none such."""
+    code = member + "c"
+    return site.look(code, contents) if member.endswith(".py") and code not in contents.members else None
 
 
 def _state(candidate: Candidate, member: str, file: SiteFile | None, site: Site) -> State:
@@ -226,10 +274,7 @@ def explain(fits: Sequence[Fit], circumstances: Circumstances) -> Explanation:
     """The best explanation among the candidates' fits."""
     plausible = [fit for fit in fits if fit.plausible]
     if not plausible:
-        why = (
-            "no index lists a wheel of this version for it" if not fits else "most of its files are of no listed wheel"
-        )
-        return Unexplained(code_of=None, from_source=False, why=why)
+        return Unexplained(code_of=None, from_source=False, why=_why_nobody(fits))
     if _is_from_source(fits, circumstances):
         return _built_from_source(fits)
     contest = _Contest(fits, circumstances)
@@ -237,6 +282,28 @@ def explain(fits: Sequence[Fit], circumstances: Circumstances) -> Explanation:
     if isinstance(found, Explained) and _is_without_its_sbom(found.fit, circumstances):
         return _built_from_source(fits) if circumstances.both_asked and _same_code(fits) else _another_build(fits)
     return found
+
+
+def built_here(fits: Sequence[Fit], circumstances: Circumstances) -> Unexplained | None:
+    """For wheels of other platforms, which cannot have been installed: whether their code was built on the spot."""
+    return _built_from_source(fits) if _is_from_source(fits, circumstances) else None
+
+
+def _why_nobody(fits: Sequence[Fit]) -> str:
+    if not fits:
+        return "no index lists a wheel of this version for it"
+    if not any(row.file is not None for fit in fits for row in fit.rows):
+        return "none of its files is there; what they were cannot be told"
+    sourceless = max(fit.sourceless for fit in fits)
+    if sourceless:
+        return f"most of its files are of no listed wheel; sourceless: {sourceless} .pyc files cannot be compared"
+    return "most of its files are of no listed wheel"
+
+
+def telling(fits: Sequence[Fit], circumstances: Circumstances) -> tuple[Telling, ...]:
+    """For each fit, what tells its build from those of other origins; without any, what belongs to one build alone."""
+    contest = _Contest(fits, circumstances)
+    return tuple(contest.told_of(fit) for fit in fits)
 
 
 class _Contest:
@@ -254,6 +321,13 @@ class _Contest:
     def rivalry(self) -> bool:
         """Whether candidates of two or more origins are there."""
         return len(self._keys) > 1
+
+    def told_of(self, fit: Fit) -> Telling:
+        """Its members that tell."""
+        own = [row for row in fit.rows if is_builds_own(fit_part(fit, row))]
+        apart = [row for row in fit.rows if self._sets_apart(fit, row)] if self.rivalry else own
+        speak = self._worth(fit, [row for row in apart if row.state is State.MATCHED])
+        return Telling(apart=frozenset(row.member for row in apart), speak=frozenset(row.member for row in speak))
 
     # --- two or more origins ---
 
@@ -302,19 +376,29 @@ class _Contest:
         """Whether RECORD lists a member that only a rival has and that is gone: the rest of the rival's wheel?"""
         listed = self._circumstances.listed
         return listed is not None and any(
-            row.state is State.MISSING and row.member in listed and self._sets_apart(fit, row)
+            row.state is State.MISSING and fit_part(fit, row) in listed and self._sets_apart(fit, row)
             for fit in self._best_of_others(winner)
             for row in fit.rows
             if not fit.modified
         )
 
     def _tie(self, fits: list[Fit]) -> Explanation:
-        """Fits of two origins that are equally good. RECORD may break the tie towards upstream, never the other way."""
+        """Fits of two origins that are equally good.
+
+        RECORD, or the archive that the installer noted, may break the tie towards upstream, never the other way.
+        """
         fits.sort(key=lambda fit: fit.candidate.origin is Origin.CHAINGUARD)
         own, *others = fits
-        if own.candidate.origin is Origin.UPSTREAM and all(self._record_says(own, other) for other in others):
+        if own.candidate.origin is Origin.UPSTREAM and (
+            self._archive_says(own) or all(self._record_says(own, other) for other in others)
+        ):
             return Explained(fit=own)
         return Tied(fits=tuple(fits))
+
+    def _archive_says(self, own: Fit) -> bool:
+        """Whether the installer noted the sha256 of this wheel."""
+        noted = self._circumstances.archive
+        return noted is not None and noted in (own.candidate.contents.sha256, own.candidate.file.sha256)
 
     def _record_says(self, own: Fit, other: Fit) -> bool:
         """Whether RECORD lists all that sets ``own`` apart, with its digests, and nothing that sets ``other`` apart."""
@@ -323,8 +407,8 @@ class _Contest:
         other_rows = [row for row in other.rows if self._sets_apart(other, row)]
         if listed is None or not (own_rows or other_rows):
             return False
-        return all(listed.get(row.member) == row.expected for row in own_rows) and not any(
-            listed.get(row.member) == row.expected for row in other_rows
+        return all(listed.get(fit_part(own, row)) == row.expected for row in own_rows) and not any(
+            listed.get(fit_part(other, row)) == row.expected for row in other_rows
         )
 
     def _best_of_others(self, winner: Fit) -> list[Fit]:
@@ -397,16 +481,19 @@ def is_builds_own(part: str) -> bool:
 
 
 def _is_of_another_build(fit: Fit, circumstances: Circumstances) -> bool:
-    """WHEEL is there and is not this wheel's, or RECORD knows another: the files came from some other build."""
-    return fit.part_state("WHEEL") is State.MODIFIED or _is_recorded_with_another_wheel(fit, circumstances)
+    """WHEEL is there and is not this wheel's, or RECORD knows another: the files came from some other build.
+
+    An egg-info came from none that is listed.
+    """
+    another = fit.part_state("WHEEL") is State.MODIFIED or _is_recorded_with_another_wheel(fit, circumstances)
+    return another or circumstances.without_wheel
 
 
 def _is_recorded_with_another_wheel(fit: Fit, circumstances: Circumstances) -> bool:
-    """RECORD has a digest for WHEEL that is not this candidate's, and the WHEEL that is there, if any, has it."""
+    """RECORD has a digest for WHEEL that is not this candidate's, nor is the WHEEL that is there, if one is."""
     for row in fit.rows:
         if fit.candidate.part(row.member) == "WHEEL" and row.state is not State.MATCHED:
-            said = (circumstances.listed or {}).get(row.member)
-            return said not in (None, row.expected) and (row.file is None or row.file.sha256 == said)
+            return (circumstances.listed or {}).get(fit_part(fit, row)) not in (None, row.expected)
     return False
 
 
@@ -428,10 +515,11 @@ def _is_from_source(fits: Sequence[Fit], circumstances: Circumstances) -> bool:
 
     METADATA alone may be a listed build's, if RECORD vouches for the WHEEL that is there: two builds by two
     versions of one backend often write the same METADATA, and an edited WHEEL has another digest than RECORD says.
+    An egg-info is nobody's wheel's: ``setup.py install`` wrote it.
     """
     if not circumstances.both_asked or _same_code(fits) is None:
         return False
-    if any(fit.part_state("WHEEL") is not State.MODIFIED for fit in fits):
+    if any(fit.part_state("WHEEL") is not State.MODIFIED for fit in fits) and not circumstances.without_wheel:
         return False
     if any(fit.having(State.MATCHED, _is_compiled) or _has_its_sbom(fit, circumstances) for fit in fits):
         return False
@@ -442,8 +530,8 @@ def _is_from_source(fits: Sequence[Fit], circumstances: Circumstances) -> bool:
 def _vouches_for_wheel(fits: Sequence[Fit], circumstances: Circumstances) -> bool:
     """Whether RECORD has the digest of the WHEEL that is there."""
     rows = [row for fit in fits for row in fit.rows if fit.candidate.part(row.member) == "WHEEL"]
-    listed = circumstances.listed or {}
-    return any(row.file is not None and listed.get(row.member) == row.file.sha256 for row in rows)
+    said = (circumstances.listed or {}).get("*.dist-info/WHEEL")
+    return any(row.file is not None and said == row.file.sha256 for row in rows)
 
 
 def _is_without_its_sbom(fit: Fit, circumstances: Circumstances) -> bool:
@@ -457,7 +545,7 @@ def _is_without_its_sbom(fit: Fit, circumstances: Circumstances) -> bool:
         fit.candidate.origin is Origin.CHAINGUARD
         and circumstances.listed is not None
         and bool(sboms)
-        and all(row.state is State.MISSING and row.member not in circumstances.listed for row in sboms)
+        and all(row.state is State.MISSING and fit_part(fit, row) not in circumstances.listed for row in sboms)
         and not fit.having(State.MATCHED, _is_compiled)
     )
 
@@ -470,7 +558,7 @@ def _is_planted(row: RowFit, fit: Fit, circumstances: Circumstances) -> bool:
     listed = circumstances.listed
     if not _is_sbom(row.member) or listed is None:
         return False
-    return row.member not in listed or _is_recorded_with_another_wheel(fit, circumstances)
+    return fit_part(fit, row) not in listed or _is_recorded_with_another_wheel(fit, circumstances)
 
 
 def _has_its_sbom(fit: Fit, circumstances: Circumstances) -> bool:

@@ -6,30 +6,46 @@ import datetime as dt
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
+from typing import Final
 
-from scanner.assess import Terms, assess
+from scanner.assess import Examined, examine, order
+from scanner.assessed import Terms
 from scanner.compression import decompressed
 from scanner.distribution import Finding
 from scanner.errors import IndexUnavailable, LimitExceeded, UnsupportedTarget
-from scanner.finders import find
+from scanner.explaining import Explainer
+from scanner.explaining.asked import Asked, not_there
+from scanner.explanation import Account, Explanation
+from scanner.finders import find, stale_bytecode
 from scanner.image import Directory, File, Image, Layer, Platform, Target
 from scanner.index import Index
-from scanner.inventory import Inventory, take_directory, take_file, take_inventory
+from scanner.inventories import PROGRAMS, KeepCode, take_directory, take_file, take_inventory
+from scanner.inventories.remembered import InventoryMemory
+from scanner.inventory import Inventory
 from scanner.limits import DEFAULT_LIMITS, Limits
+from scanner.lower import hidden_in, lower_trees
 from scanner.progress import Found, LayerDone, LayerRead, Matched, Opened, Progress, silent
+from scanner.recompiling import Spool, compare
 from scanner.reference import Reference
 from scanner.report import DistributionLine, IndexLine, LayerLine, Report, TargetLine, summarise
 from scanner.rootfs import RootFS
+from scanner.secondlook import SecondLook
 from scanner.sources import SourceOptions, open_targets
 from scanner.store import NoStore, Store
 from scanner.threads import threads
 
+_READ: Final = "cgscan reads wheels, zipapps, PEX, eggs and other zip files, tars, image archives and folders"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """How a target is scanned. ``platform`` ``"all"`` gives a report for every image of an index."""
+    """How a target is scanned. ``platform`` ``"all"`` gives a report for every image of an index.
+
+    ``all_layers`` is whether what lower layers still carry though it is hidden is judged as well;
+    ``check_bytecode`` whether sources are compiled again and compared with their byte code.
+    """
 
     platform: Platform | str | None = None
     limits: Limits = DEFAULT_LIMITS
@@ -38,6 +54,8 @@ class Options:
     prove: bool = False
     offline: bool = False
     jobs: int = 4
+    all_layers: bool = False
+    check_bytecode: bool = False
 
 
 def scan(
@@ -52,75 +70,176 @@ def scan(
         return tuple(_scan_one(target, indexes, options, progress) for target in targets)
 
 
+def explain(
+    reference: Reference,
+    asked: Asked,
+    *,
+    indexes: Sequence[Index],
+    options: Options,
+    progress: Progress = silent,
+) -> tuple[Explanation, ...]:
+    """Explain the distributions of one name; one explanation for each of the target's images that has any.
+
+    It is the whole scan, so that the verdict is the scan's. Raises what :func:`scan` raises, and
+    :class:`scanner.errors.UsageError` where there is no such distribution.
+    """
+    with open_targets(reference, platform=options.platform, options=options.source) as targets:
+        works = [_explain_one(target, asked, indexes, options, progress) for target in targets]
+    found = tuple(explanation for explanation, _ in works if explanation.distributions)
+    if not found:
+        raise not_there(str(reference), asked, [line for _, lines in works for line in lines])
+    return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Tree:
+    """A tree of the target with its distributions judged: what runs, or what some lower layers made."""
+
+    rootfs: RootFS
+    examined: Examined
+    findings: tuple[Finding, ...]
+    terms: Terms
+
+
 def _scan_one(target: Target, indexes: Sequence[Index], options: Options, progress: Progress) -> Report:
     timing: dict[str, float] = {}
-    with _timed(timing, "read"):
-        inventories = _inventories(target, options, progress)
-    with _timed(timing, "merge"):
-        rootfs = RootFS.of(inventories, limits=options.limits)
-        del inventories
+    lines: list[DistributionLine] = []
+    findings: list[Finding] = []
+    answers: set[bool | None] = set()
+    for tree in _trees(target, indexes, options, progress, timing):
+        lines += [line for _, line in tree.examined.pairs]
+        findings += tree.findings
+        answers.add(tree.examined.answered)
+    _check_answers(answers, lines, options)
+    lines.sort(key=order)
+    return Report(
+        scanned_at=_now(),
+        timing=timing,
+        target=_target_line(target),
+        indexes=_index_lines(indexes),
+        summary=summarise(lines),
+        distributions=tuple(lines),
+        findings=tuple(sorted(_unlayered(findings, layered=isinstance(target, Image)), key=_finding_order)),
+    )
+
+
+def _explain_one(
+    target: Target, asked: Asked, indexes: Sequence[Index], options: Options, progress: Progress
+) -> tuple[Explanation, list[DistributionLine]]:
+    """The explanation, and the lines of all distributions."""
+    timing: dict[str, float] = {}
+    lines: list[DistributionLine] = []
+    findings: list[Finding] = []
+    accounts: list[Account] = []
+    answers: set[bool | None] = set()
+    for tree in _trees(target, indexes, options, progress, timing):
+        explainer = Explainer(tree.rootfs, tree.examined, tree.terms)
+        accounts += [explainer.account(one, line) for one, line in tree.examined.pairs if asked.means(line)]
+        lines += [line for _, line in tree.examined.pairs]
+        findings += tree.findings
+        answers.add(tree.examined.answered)
+    _check_answers(answers, lines, options)
+    concerning = [finding for finding in findings if asked.concerns(finding, accounts)]
+    explanation = Explanation(
+        scanned_at=_now(),
+        timing=timing,
+        target=_target_line(target),
+        indexes=_index_lines(indexes),
+        name=asked.name,
+        distributions=tuple(sorted(accounts, key=lambda account: order(account.distribution))),
+        findings=tuple(sorted(_unlayered(concerning, layered=isinstance(target, Image)), key=_finding_order)),
+    )
+    return explanation, lines
+
+
+def _check_answers(answers: set[bool | None], lines: Sequence[DistributionLine], options: Options) -> None:
+    """No index that answers anything ends the scan."""
+    if False in answers and True not in answers and not options.offline:
+        raise IndexUnavailable(_no_answer(lines), whole=True, hint="check the indexes' URLs and credentials")
+
+
+def _trees(
+    target: Target, indexes: Sequence[Index], options: Options, progress: Progress, timing: dict[str, float]
+) -> Iterator[_Tree]:
+    """What runs, with its distributions judged; then, if asked for, lower layers with what they hide."""
+    with closing(Spool(options.limits)) if options.check_bytecode else nullcontext() as spool:
+        with _timed(timing, "read"):
+            inventories = _inventories(target, options, progress, spool.keep if spool else None)
+        with _timed(timing, "merge"):
+            rootfs = RootFS.of(inventories, limits=options.limits)
+        with _timed(timing, "bytecode"):
+            compared = compare(rootfs, spool, limits=options.limits, jobs=options.jobs) if spool else None
+            stale = tuple(stale_bytecode(rootfs, compared))
     with _timed(timing, "find"):
         found = list(find(rootfs))
         distributions = [one for one in found if not isinstance(one, Finding)]
-    progress(Found(distributions=len(distributions)))
+        hidden = hidden_in(inventories, distributions, options.limits) if options.all_layers else {}
+    if not hidden:
+        del inventories
+        inventories = []
+    progress(Found(distributions=len(distributions) + len(hidden)))
+    terms = _terms(target, indexes, options, progress)
     with _timed(timing, "match"):
-        layered = isinstance(target, Image)
-        terms = Terms(
-            indexes=indexes,
-            limits=options.limits,
-            platform=_platform(target, options),
-            layered=layered,
-            prove=options.prove,
-            jobs=max(options.jobs, 4),
-            on_matched=lambda name: progress(Matched(name=name)),
-        )
-        lines, findings, answered = assess(rootfs, distributions, terms)
-    if answered is False and not options.offline:
-        raise IndexUnavailable(_no_answer(lines), whole=True, hint="check the indexes' URLs and credentials")
-    findings += [*rootfs.findings, *(one for one in found if isinstance(one, Finding))]
-    return Report(
-        scanned_at=dt.datetime.now(dt.UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
-        timing=timing,
-        target=_target_line(target),
-        indexes=tuple(
-            IndexLine(name=index.name, role=index.role, kind=index.kind, url=index.url, built_only=index.built_only)
-            for index in indexes
-        ),
-        summary=summarise(lines),
-        distributions=tuple(lines),
-        findings=tuple(sorted(_unlayered(findings, layered=layered), key=_finding_order)),
+        examined = examine(rootfs, distributions, terms)
+    findings = (*examined.findings, *rootfs.findings, *stale, *(one for one in found if isinstance(one, Finding)))
+    yield _Tree(rootfs=rootfs, examined=examined, findings=findings, terms=terms)
+    del rootfs, found, distributions, examined
+    for lower in lower_trees(inventories, hidden, terms):
+        yield _Tree(rootfs=lower.rootfs, examined=lower.examined, findings=(), terms=terms)
+
+
+def _terms(target: Target, indexes: Sequence[Index], options: Options, progress: Progress) -> Terms:
+    return Terms(
+        indexes=indexes,
+        limits=options.limits,
+        platform=_platform(target, options),
+        layered=isinstance(target, Image),
+        prove=options.prove,
+        jobs=max(options.jobs, 4),
+        deadline=time.monotonic() + options.limits.index_seconds,
+        on_matched=lambda name: progress(Matched(name=name)),
+        look_again=SecondLook(target=target, limits=options.limits),
     )
 
 
 # --- reading ---
 
 
-def _inventories(target: Target, options: Options, progress: Progress) -> list[Inventory]:
+def _inventories(target: Target, options: Options, progress: Progress, keep_code: KeepCode | None) -> list[Inventory]:
     limits = options.limits
     match target:
         case Image():
-            return _image_inventories(target, options, progress)
+            return _image_inventories(target, options, progress, keep_code)
         case Directory(path=path):
             progress(Opened(reference=target.reference, layers=1, size=None))
-            return [take_directory(path, limits=limits)]
+            return [take_directory(path, limits=limits, keep_code=keep_code)]
         case File():
             progress(Opened(reference=target.reference, layers=1, size=target.path.stat().st_size))
-            return [_file_inventory(target, limits)]
+            return [_file_inventory(target, limits, keep_code)]
 
 
-def _image_inventories(image: Image, options: Options, progress: Progress) -> list[Inventory]:
+def _image_inventories(
+    image: Image, options: Options, progress: Progress, keep_code: KeepCode | None
+) -> list[Inventory]:
     """The layers' inventories, read side by side; memory is bounded by the number of jobs."""
     sizes = [layer.size for layer in image.layers]
     size = sum(size for size in sizes if size is not None) if None not in sizes else None
     progress(Opened(reference=image.reference, layers=len(image.layers), size=size))
 
     total = _Total(image.reference, options.limits)
+    memory = InventoryMemory(options.store, limits=options.limits)
 
     def read(number: int, layer: Layer) -> Inventory:
+        known = memory.get(layer) if keep_code is None else None
+        if known is not None:
+            total.add(known)
+            progress(LayerDone(layer=number, remembered=True))
+            return known
         what = f"layer {number} ({layer.digest or layer.diff_id})"
         with layer.tar(options.limits, lambda read: progress(LayerRead(layer=number, read=read))) as tar:
-            inventory = take_inventory(tar, limits=options.limits, what=what)
+            inventory = take_inventory(tar, limits=options.limits, what=what, keep_code=keep_code)
         total.add(inventory)
+        memory.put(layer, inventory)
         progress(LayerDone(layer=number, remembered=False))
         return inventory
 
@@ -142,7 +261,7 @@ class _Total:
         """Count a layer; :class:`LimitExceeded` where the image has too much."""
         with self._lock:
             self._entries += len(inventory.entries)
-            self._kept += sum(map(len, inventory.contents.values()))
+            self._kept += inventory.kept
             if self._entries > self._limits.entries:
                 raise LimitExceeded(f"{self._reference}: more than {self._limits.entries} entries (limit entries)")
             if self._kept > self._limits.kept_total:
@@ -151,27 +270,46 @@ class _Total:
                 )
 
 
-def _file_inventory(file: File, limits: Limits) -> Inventory:
-    """A wheel as a tree of one file; a tar as a root file system (``docker export``)."""
+def _file_inventory(file: File, limits: Limits, keep_code: KeepCode | None) -> Inventory:
+    """A wheel, or an archive or program with Python code, as a tree of one file; a tar as a root file system."""
     if file.path.suffix == ".whl":
         return take_file(file.path, limits=limits)
     with file.path.open("rb") as stored:
+        if stored.read(4).startswith(PROGRAMS):
+            return _bundle_inventory(file, limits)
+        stored.seek(0)
         plain = decompressed(stored, what=file.reference, limits=limits)
         start = b""
         while len(start) < 512 and (more := plain.read(512 - len(start))):
             start += more
         if start[257:262] != b"ustar":
             raise UnsupportedTarget(
-                f"{file.reference}: neither a wheel nor a tar",
-                hint="cgscan reads wheels, tars of a root file system, image archives and folders",
+                f"{file.reference}: neither a wheel nor a bundle of Python code nor a tar", hint=_READ
             )
     with file.path.open("rb") as stored:
-        return take_inventory(
-            decompressed(stored, what=file.reference, limits=limits), limits=limits, what=file.reference
-        )
+        plain = decompressed(stored, what=file.reference, limits=limits)
+        return take_inventory(plain, limits=limits, what=file.reference, keep_code=keep_code)
+
+
+def _bundle_inventory(file: File, limits: Limits) -> Inventory:
+    inventory = take_file(file.path, limits=limits)
+    if not (inventory.archives or inventory.frozen or inventory.findings):
+        raise UnsupportedTarget(f"{file.reference}: holds nothing of Python's", hint=_READ)
+    return inventory
 
 
 # --- reporting ---
+
+
+def _now() -> str:
+    return dt.datetime.now(dt.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def _index_lines(indexes: Sequence[Index]) -> tuple[IndexLine, ...]:
+    return tuple(
+        IndexLine(name=index.name, role=index.role, kind=index.kind, url=index.url, built_only=index.built_only)
+        for index in indexes
+    )
 
 
 def _platform(target: Target, options: Options) -> Platform | None:
@@ -209,7 +347,8 @@ def _target_line(target: Target) -> TargetLine:
 def _no_answer(lines: Sequence[DistributionLine]) -> str:
     reasons = sorted({line.reason.removeprefix("not checked: ") for line in lines if line.reason.startswith("not ch")})
     more = f" (and {len(reasons) - 1} questions more)" if len(reasons) > 1 else ""
-    return f"no index has answered: {''.join(reasons[:1])}{more}"
+    why = reasons[0] if reasons else "asked for the projects that files without metadata may be of"
+    return f"no index has answered: {why}{more}"
 
 
 def _unlayered(findings: Sequence[Finding], *, layered: bool) -> Iterator[Finding]:

@@ -5,12 +5,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
+
+from packaging.utils import canonicalize_name
 
 from scanner.environment import Environment, said_places
-from scanner.record import landing
+from scanner.record import Landing, landing
 from scanner.scripts import entry_points
 
 if TYPE_CHECKING:
@@ -18,17 +21,27 @@ if TYPE_CHECKING:
     from scanner.rootfs import RegularFile, RootFS
     from scanner.wheel import WheelContents
 
-_MADE_BY_INSTALLERS: Final = ("INSTALLER", "REQUESTED", "direct_url.json", "provenance_url.json")
+_MOST_SAID: Final = 100
+"""Places that RECORD may have for one member."""
+_PEX_LAYOUT: Final = ".layout.json"
+MADE_BY_INSTALLERS: Final = ("INSTALLER", "REQUESTED", "direct_url.json", "provenance_url.json")
+
+Bytes: TypeAlias = tuple[str, bytes]
+"""A path and the raw sha256 of what a wheel has for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SiteFile:
-    """A file where a wheel's member belongs. ``since`` and ``writers`` are layers, empty where there are none."""
+    """A file where a wheel's member belongs. ``since`` and ``writers`` are layers, empty where there are none.
+
+    ``others``: the bytes are those that another distribution's wheel has for this path.
+    """
 
     path: str
     sha256: bytes
     since: int | None = None
     writers: tuple[int, ...] = ()
+    others: bool = False
 
 
 class Site(Protocol):
@@ -50,11 +63,33 @@ class Site(Protocol):
 class InstalledSite:
     """The files of an installed distribution: its dist-info and what the wheel puts around it."""
 
-    def __init__(self, rootfs: RootFS, installed: Installed, environment: Environment) -> None:
+    def __init__(
+        self, rootfs: RootFS, installed: Installed, environment: Environment, others: Collection[Bytes] = ()
+    ) -> None:
         self._rootfs = rootfs
         self._installed = installed
-        self._environment = environment
-        self._said = said_places(installed.record, self._base())
+        self._others = others
+        self._environment = replace(environment, twin=None) if self._has_own_twin(environment) else environment
+        self._said = self._inside(said_places(installed.record, self._base()))
+        self._homes: tuple[WheelContents | None, Mapping[str, Landing]] = (None, {})
+
+    def _inside(self, said: Mapping[str, tuple[str, ...]]) -> Mapping[str, tuple[str, ...]]:
+        """The same without places outside of the archive that the distribution is in: its RECORD may name anything."""
+        archive = self._rootfs.archive_of(self._installed.location)
+        if archive is None:
+            return said
+        return {name: tuple(path for path in paths if path.startswith(f"{archive}!/")) for name, paths in said.items()}
+
+    def _has_own_twin(self, environment: Environment) -> bool:
+        """Whether ``lib64`` is a folder of its own that holds the project itself: its files are that one's."""
+        twin = environment.twin and self._rootfs.resolve(environment.twin)
+        if not twin or twin == self._rootfs.resolve(environment.path):
+            return False
+        return any(
+            name.endswith((".dist-info", ".egg-info"))
+            and canonicalize_name(name.partition("-")[0]) == self._installed.name
+            for name in self._rootfs.children(twin)
+        )
 
     def _base(self) -> str:
         """The folder from which RECORD's rows climb.
@@ -69,12 +104,14 @@ class InstalledSite:
         for path in self._places(member, contents):
             file = self._rootfs.file(path)
             if file is not None:
-                return _site_file(path, file)
+                found = _site_file(path, file)
+                return replace(found, others=True) if (path, file.sha256) in self._others else found
         return None
 
     def place(self, member: str, contents: WheelContents) -> str:
-        """The most likely place."""
-        return next(self._places(member, contents))
+        """Where RECORD has it; without its word the most likely place."""
+        said = self._said_of(landing(member), contents) if not self._is_metadata(member, contents) else iter(())
+        return next(said, None) or next(self._places(member, contents))
 
     def read(self, file: SiteFile) -> bytes | None:
         """The bytes of a script, if they were kept."""
@@ -82,11 +119,11 @@ class InstalledSite:
 
     def generated(self, contents: WheelContents) -> int:
         """Installer's files in dist-info, entry-point scripts, byte code of the wheel's modules."""
-        made = sum(self._rootfs.file(f"{self._installed.location}/{name}") is not None for name in _MADE_BY_INSTALLERS)
+        made = sum(self._rootfs.file(f"{self._installed.location}/{name}") is not None for name in MADE_BY_INSTALLERS)
         scripts = sum(
-            self._rootfs.file(f"{self._environment.prefix}/{folder}/{entry.name}") is not None
+            self._rootfs.file(f"{folder}/{entry.name}") is not None
             for entry in entry_points(contents.documents.get("entry_points.txt", b""))
-            for folder in ("bin", "Scripts")
+            for folder in self._environment.script_folders
         )
         return made + scripts + self._byte_code(contents)
 
@@ -104,14 +141,84 @@ class InstalledSite:
 
     def _places(self, member: str, contents: WheelContents) -> Iterator[str]:
         folder = contents.dist_info + "/"
-        if member.startswith(folder):
-            yield f"{self._installed.location}/{member[len(folder) :]}"
+        if self._is_metadata(member, contents):
+            if self._installed.files:  # identified without metadata: its location is its code's
+                yield f"{self._installed.environment}/{member}"
+            else:
+                yield f"{self._installed.location}/{member[len(folder) :]}"
             return
         where = landing(member)
         yield from self._environment.places(where, self._installed.name)
-        for path in self._said.get(where.path.rpartition("/")[2], ()):
-            if path.endswith("/" + where.path):
+        if where.scheme == "headers":
+            yield from (f"{folder}/{where.path}" for folder in self._header_folders)
+        yield from self._said_of(where, contents)
+
+    @cached_property
+    def _header_folders(self) -> Sequence[str]:
+        """The folders of the project's headers that are there.
+
+        pip spells the project as it was asked for; of ``--target`` it takes the version of the Python it runs in.
+        """
+        homes = [*self._environment.header_folders]
+        for folder in self._environment.header_folders:
+            homes += [f"{folder}/site/{name}" for name in self._rootfs.children(f"{folder}/site")]
+        return [
+            f"{folder}/{name}"
+            for folder in dict.fromkeys(homes)
+            for name in sorted(self._rootfs.children(folder))
+            if canonicalize_name(name) == self._installed.name
+        ]
+
+    def _said_of(self, where: Landing, contents: WheelContents) -> Iterator[str]:
+        """Where RECORD says that a script, header or data file is, if that is not another member's own place."""
+        known = self._said.get(where.path.rpartition("/")[2], ()) if where.scheme != "lib" else ()
+        for path in known[:_MOST_SAID]:
+            headers = where.scheme == "headers" and path.startswith(f"{self._environment.path}/include/")
+            if path.startswith(self._environment.path + "/") and not headers:
+                continue  # modules stand there; of --target the headers too
+            if path.endswith("/" + where.path) and self._homes_of(contents).get(path, where) == where:
                 yield path
+
+    def _homes_of(self, contents: WheelContents) -> Mapping[str, Landing]:
+        """The members outside of the environment by the first place where they belong; worked out once for a wheel."""
+        if self._homes[0] is not contents:
+            members = [landing(member) for member in contents.members if ".data/" in member]
+            found = {next(self._environment.places(where, self._installed.name)): where for where in members}
+            self._homes = (contents, found)
+        return self._homes[1]
+
+    @staticmethod
+    def _is_metadata(member: str, contents: WheelContents) -> bool:
+        return member.startswith(contents.dist_info + "/")
+
+
+class UnpackedSite:
+    """The members of a wheel that lies unpacked in a tool's store: each at its own path, nothing installed."""
+
+    def __init__(self, rootfs: RootFS, unpacked: Installed) -> None:
+        self._rootfs = rootfs
+        self._unpacked = unpacked
+
+    def look(self, member: str, contents: WheelContents) -> SiteFile | None:
+        """The file of the member's path; dist-info folders correspond to each other."""
+        path = self.place(member, contents)
+        file = self._rootfs.file(path)
+        return _site_file(path, file) if file is not None else None
+
+    def place(self, member: str, contents: WheelContents) -> str:
+        """The member's path in the store."""
+        folder = contents.dist_info + "/"
+        if member.startswith(folder):
+            return f"{self._unpacked.location}/{member[len(folder) :]}"
+        return f"{self._unpacked.environment}/{member}"
+
+    def read(self, file: SiteFile) -> bytes | None:
+        """Nothing: its scripts are as the wheel has them."""
+        return None
+
+    def generated(self, contents: WheelContents) -> int:
+        """None: nobody installed it."""
+        return 0
 
 
 class WheelSite:
@@ -144,7 +251,18 @@ class WheelSite:
 
     def _counterpart(self, member: str, contents: WheelContents) -> str:
         folder = contents.dist_info + "/"
-        return f"{self._own.dist_info}/{member[len(folder) :]}" if member.startswith(folder) else member
+        if member.startswith(folder):
+            return f"{self._own.dist_info}/{member[len(folder) :]}"
+        return member if member in self._own.members else self._stashed(member)
+
+    def _stashed(self, member: str) -> str:
+        """The place of what is not at its own in a wheel of a packed PEX, which is an installed one zipped again."""
+        if _PEX_LAYOUT not in self._own.members:
+            return member
+        where = landing(member)
+        folders = {"lib": "", "scripts": ".prefix/bin/"}
+        place = f"{folders.get(where.scheme, '.prefix/data/')}{where.path}"
+        return place if place in self._own.members else member
 
 
 def _site_file(path: str, file: RegularFile) -> SiteFile:

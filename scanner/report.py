@@ -34,6 +34,7 @@ __all__ = [
     "TargetLine",
     "as_object",
     "is_verified",
+    "plain",
     "summarise",
 ]
 
@@ -233,23 +234,24 @@ def _written_out(lone: re.Match[str]) -> str:
 
 def as_object(report: Report) -> dict[str, Any]:
     """The JSON value of a report, in the schema's order of fields; every text in it is valid UTF-8."""
-    return {name: _plain(getattr(report, name)) for name in _ORDER}
+    return {name: plain(getattr(report, name)) for name in _ORDER}
 
 
 _ORDER: Final = ("schema", "tool", "scanned_at", "timing", "target", "indexes", "summary", "distributions", "findings")
 
 
-def _plain(value: object) -> Any:
+def plain(value: object) -> Any:
+    """A value as JSON has it: words for enums, arrays for tuples, objects for dataclasses, every text valid UTF-8."""
     match value:
         case enum.Enum():
             return value.value
         case str():
             return valid_text(value)
         case tuple() | list():
-            return [_plain(item) for item in value]
+            return [plain(item) for item in value]
         case dict():
-            return {valid_text(str(key)): _plain(item) for key, item in value.items()}
+            return {valid_text(str(key)): plain(item) for key, item in value.items()}
         case _ if is_dataclass(value) and not isinstance(value, type):
-            return {part.name: _plain(getattr(value, part.name)) for part in fields(value)}
+            return {part.name: plain(getattr(value, part.name)) for part in fields(value)}
         case _:
             return value

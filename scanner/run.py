@@ -16,11 +16,13 @@ from typing import TypeAlias
 
 from scanner.config import Settings
 from scanner.errors import CgscanError, UsageError
-from scanner.formats import render
+from scanner.explaining.asked import Asked
+from scanner.explanation import Explanation
+from scanner.formats import render, render_explanations
 from scanner.http import Client
 from scanner.index import Index, Role
 from scanner.indexes import open_index
-from scanner.pipeline import Options, scan
+from scanner.pipeline import Options, explain, scan
 from scanner.policy import judged
 from scanner.progress import Progress
 from scanner.reference import parse_reference
@@ -57,7 +59,9 @@ class Outcome:
 
 
 def _store_of(settings: Settings) -> Store:
-    return DiskStore(settings.cache_dir) if settings.cache_dir is not None else NoStore()
+    if settings.cache_dir is None:
+        return NoStore()
+    return DiskStore(settings.cache_dir, most=settings.limits.cache)
 
 
 def scan_targets(targets: Sequence[str], settings: Settings, *, progress: Progress, note: Note) -> Outcome:
@@ -86,8 +90,27 @@ def scan_targets(targets: Sequence[str], settings: Settings, *, progress: Progre
                 problems.append(problem)
             else:
                 reports.extend(judged(report, settings.policy) for report in found)
+                if settings.all_layers and any(report.target.kind != "image" for report in found):
+                    note(f"{reference}: it has no layers, so --scope all-layers finds nothing more")
                 note(f"{reference}: {time.monotonic() - start:.1f} s")
     return Outcome(reports=tuple(reports), problems=tuple(problems))
+
+
+def explain_target(
+    target: str, asked: Asked, settings: Settings, *, progress: Progress, note: Note
+) -> tuple[Explanation, ...]:
+    """Explain the distributions of one name in one target.
+
+    Raises :class:`scanner.errors.CgscanError` where it cannot be done.
+    """
+    reference = parse_reference(target)
+    _check_folders(settings.outputs)
+    store = _store_of(settings)
+    with _client(settings) as client:
+        indexes = _indexes(settings, client, store)
+        for index in indexes:
+            note(f"index {index.name} ({index.role.value}): {index.url}")
+        return explain(reference, asked, indexes=indexes, options=_options(settings, store), progress=progress)
 
 
 def has_chainguard(settings: Settings) -> bool:
@@ -133,6 +156,8 @@ def _options(settings: Settings, store: Store) -> Options:
         prove=settings.prove,
         offline=settings.offline,
         jobs=settings.jobs,
+        all_layers=settings.all_layers,
+        check_bytecode=settings.check_bytecode,
     )
 
 
@@ -150,6 +175,25 @@ def text_for_terminal(reports: Sequence[Report], outputs: Sequence[Output], *, c
     """What goes to standard output; empty where all outputs have files."""
     shown = [output for output in outputs if output.path is None]
     return "".join(render(reports, output.format, color=color, width=width) for output in shown)
+
+
+def explained_text(
+    explanations: Sequence[Explanation],
+    outputs: Sequence[Output],
+    *,
+    color: bool,
+    width: int | None,
+    all_files: bool,
+) -> str:
+    """Write the outputs that have a FILE; what goes to standard output."""
+    for output in outputs:
+        if output.path is not None:
+            _write(output.path, render_explanations(explanations, output.format, all_files=all_files))
+    return "".join(
+        render_explanations(explanations, output.format, color=color, width=width, all_files=all_files)
+        for output in outputs
+        if output.path is None
+    )
 
 
 def _check_folders(outputs: Sequence[Output]) -> None:

@@ -21,10 +21,12 @@ _HARMLESS: Final = (
 )  # fmt: skip
 _METHODS: Final = frozenset({"argv", "exit", "sub", "endswith", "removesuffix"})
 _LONGEST: Final = 16 * 1024
-_PATH: Final = rb"[^\s\"'`$;&|<>()\\]*(?:python|pypy)[^\s\"'`$;&|<>()\\/]*"
-_QUOTED: Final = rb"\"[^\n\"'`$;&|<>()\\]*(?:python|pypy)[^\n\"'`$;&|<>()\\/ ]*\""
+_PATH: Final = rb"[^\s\0-\x1f\x7f\"'`$;&|<>()\\]*(?:python|pypy)[^\s\0-\x1f\x7f\"'`$;&|<>()\\/]*"
+_QUOTED: Final = rb"\"[^\0-\x1f\x7f\"'`$;&|<>()\\]*(?:python|pypy)[^\0-\x1f\x7f\"'`$;&|<>()\\/ ]*\""
 SHEBANG = re.compile(
     rb"#!" + _PATH + rb"(?: -[A-Za-z]+)?\r?\n"
+    # pypa/installer as Bazel's rules_python calls it: nobody runs the script by itself
+    rb"|#!/dev/null\n"
     # the trampoline for long paths and paths with spaces (distlib, uv), and uv's relocatable one
     + rb"|#!/bin/sh\n'''exec' (?:" + _PATH + rb"|" + _QUOTED
     + rb"|\"\$\(dirname -- \"\$\(realpath -- \"\$0\"\)\"\)\"/'?(?:python|pypy)[0-9.a-z]*'?)"

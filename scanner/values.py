@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from scanner.errors import ConfigError
-from scanner.formats import FORMATS
+from scanner.formats import EXPLAINED, FORMATS
 from scanner.http import masked
 from scanner.image import ALL_PLATFORMS, Platform
 from scanner.index import Role
@@ -26,8 +26,22 @@ from scanner.policy import load_policy
 Reader: TypeAlias = Callable[[object], Any]
 
 MOST_JOBS: Final = 256
+SCOPES: Final = ("squashed", "all-layers")
 LIMITS: Final = tuple(field.name for field in fields(Limits))
-COUNTS: Final = frozenset({"layers", "entries", "expansion_ratio", "depth", "archive_members", "wheel_ratio"})
+COUNTS: Final = frozenset(
+    {
+        "layers",
+        "entries",
+        "hidden_entries",
+        "expansion_ratio",
+        "depth",
+        "archive_members",
+        "wheel_ratio",
+        "second_look_files",
+        "guessed_names",
+        "guessed_wheels",
+    }
+)
 """Limits that are no sizes."""
 _UNITS: Final = {"KiB": KIB, "MiB": MIB, "GiB": GIB, "TiB": 1024 * GIB}
 _SWITCH: Final = {
@@ -80,14 +94,26 @@ def as_platform(value: object) -> Platform | str:
     return ALL_PLATFORMS if text == ALL_PLATFORMS else Platform.parse(text)
 
 
-def as_output(value: object) -> Output:
+def as_scope(value: object) -> str:
+    """``squashed`` or ``all-layers``."""
+    if value not in SCOPES:
+        raise ValueError(f"{shown(value)} is no scope; write {' or '.join(SCOPES)}")
+    return str(value)
+
+
+def as_output(value: object, formats: Iterable[str] = tuple(FORMATS)) -> Output:
     """``FORMAT[=FILE]``. The file is below the working directory wherever it is written; ``-`` is standard output."""
     name, equals, file = as_text(value).partition("=")
-    if name not in FORMATS:
-        raise ValueError(f"there is no format {shown(name)}; write one of {', '.join(FORMATS)}")
+    if name not in formats:
+        raise ValueError(f"there is no format {shown(name)}; write one of {', '.join(formats)}")
     if equals and not file:
         raise ValueError(f"no file behind {name}=")
     return Output(format=name, path=as_path(file) if file not in ("", "-") else None)
+
+
+def as_explained_output(value: object) -> Output:
+    """The same for ``cgscan explain``, which has fewer formats."""
+    return as_output(value, EXPLAINED)
 
 
 def as_jobs(value: object) -> int:
@@ -135,8 +161,12 @@ def _of_policy(key: str) -> Reader:
     return read
 
 
+_MAY_BE_NONE: Final = frozenset({"guessed_names"})
+"""What a scan may do without: names that are asked of indexes may be somebody's secret."""
+
+
 def as_limit(value: object) -> tuple[str, float]:
-    """``NAME=VALUE``, or the two as a pair: a count, bytes (``64MiB``) or seconds; more than zero."""
+    """``NAME=VALUE``, or the two as a pair: a count, bytes (``64MiB``) or seconds; more than zero, but for few."""
     name, amount = value if isinstance(value, tuple) else _split(as_text(value))
     if name not in LIMITS:
         raise ValueError(f"there is no such limit{meant(str(name), LIMITS)}")
@@ -145,7 +175,7 @@ def as_limit(value: object) -> tuple[str, float]:
         suffix = next((suffix for suffix in _UNITS if amount.endswith(suffix)), "")
         text, unit = amount.removesuffix(suffix).strip(), _UNITS.get(suffix, 1)
     number = _number(text) * unit
-    if number <= 0:
+    if number < 0 or (number == 0 and name not in _MAY_BE_NONE):
         raise ValueError(f"{shown(amount)} is not more than zero")
     if name.endswith("_seconds"):
         return name, number

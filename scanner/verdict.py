@@ -79,10 +79,18 @@ def _explained(fit: Fit, asked: Asked) -> Verdict:
             whose = f"PyPI's {candidate.file.filename}"
         case _:
             whose = f"{candidate.file.filename} of {candidate.index}, and nothing says that Chainguard built it"
-    return Verdict(origin=candidate.origin, integrity=integrity_of(fit), reason=f"{_standing(fit)} {whose}", fit=fit)
+    reason = f"{_standing(fit)} {whose}{_sourceless(fit)}"
+    return Verdict(origin=candidate.origin, integrity=integrity_of(fit), reason=reason, fit=fit)
+
+
+def _sourceless(fit: Fit) -> str:
+    """That modules are byte code alone, which nobody can hold against a wheel."""
+    return f"; sourceless: {_number(fit.sourceless, '.pyc file')} cannot be compared" if fit.sourceless else ""
 
 
 def _standing(fit: Fit) -> str:
+    if not fit.rows:  # a source archive, or a wheel that was too large to be opened
+        return "its sha256 is that of"
     if fit.modified:
         return f"{_number(fit.modified, 'file')} changed, {fit.matched} as in"
     if fit.missing:
@@ -96,6 +104,7 @@ def _tied(fits: Sequence[Fit], asked: Asked) -> Verdict:
     shown = fits[0]
     names = " and ".join(f"{_whose(fit)} {fit.candidate.file.filename}" for fit in fits[:2])
     reason = f"what is left ({_number(shown.matched, 'file')}) fits {names} equally well"
+    reason += _sourceless(shown)
     return Verdict(origin=Origin.AMBIGUOUS, integrity=integrity_of(shown), reason=reason, fit=shown)
 
 

@@ -17,17 +17,19 @@ from pathlib import Path
 from packaging.utils import NormalizedName
 
 from fixtures import wheels
-from scanner.assess import Terms, assess
+from scanner.assess import assess
+from scanner.assessed import Terms
 from scanner.digest import Digest
 from scanner.distribution import Finding
 from scanner.errors import IndexUnavailable
 from scanner.finders import find
-from scanner.image import Platform
+from scanner.image import Directory, Platform
 from scanner.index import IndexFile, Role, Tier
-from scanner.inventory import take_directory
+from scanner.inventories import take_directory
 from scanner.limits import DEFAULT_LIMITS
 from scanner.report import DistributionLine
 from scanner.rootfs import RootFS
+from scanner.secondlook import SecondLook
 from scanner.wheel import WheelContents, read_wheel, read_wheel_by_record
 
 SITE = "usr/local/lib/python3.11/site-packages"
@@ -79,7 +81,7 @@ class Shelf:
             if contents is not None:
                 return contents
         self.whole_reads.append(file.filename)
-        return read_wheel(io.BytesIO(data), filename=file.filename, limits=DEFAULT_LIMITS, sha256=sha256)
+        return read_wheel(io.BytesIO(data), filename=file.filename, limits=DEFAULT_LIMITS, sha256=sha256, forms=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,6 +169,7 @@ class Scene:
             layered=False,
             prove=prove,
             on_matched=lambda _: None,
+            look_again=SecondLook(target=Directory(reference="scene", path=self.root), limits=DEFAULT_LIMITS),
         )
         lines, findings, _ = assess(rootfs, [one for one in found if not isinstance(one, Finding)], terms)
         others = [one for one in found if isinstance(one, Finding)]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fixtures import trees, wheels
-from scanner.unowned import MADE_FOR_ENVIRONMENTS
+from scanner.strays import MADE_FOR_ENVIRONMENTS
 from tests.scenes import Scene, builds
 
 CODE = {

@@ -6,6 +6,7 @@ that ends in a newline and is valid UTF-8.
     text            how text is laid out: escapes, widths, colours
     sentences       what a report says in words
     document        the one JSON value of all reports
+    explained       one distribution file by file, for ``cgscan explain``
 """
 
 from __future__ import annotations
@@ -15,12 +16,13 @@ from types import MappingProxyType
 from typing import Final, TypeAlias
 
 from scanner.errors import UsageError
-from scanner.formats import csv_, json_, markdown, table, yaml_
+from scanner.explanation import Explanation, as_object
+from scanner.formats import csv_, explained, json_, markdown, table, yaml_
 from scanner.formats.document import as_one_document
 from scanner.formats.text import Look
 from scanner.report import Report
 
-__all__ = ["FORMATS", "Renderer", "as_one_document", "render"]
+__all__ = ["EXPLAINED", "FORMATS", "Renderer", "as_one_document", "render", "render_explanations"]
 
 Renderer: TypeAlias = Callable[[Sequence[Report], Look], str]
 
@@ -33,6 +35,27 @@ FORMATS: Final[Mapping[str, Renderer]] = MappingProxyType(
         "markdown": markdown.render,
     }
 )
+
+EXPLAINED: Final = ("table", "json")
+"""The formats of ``cgscan explain``."""
+
+
+def render_explanations(
+    explanations: Sequence[Explanation],
+    format: str,  # noqa: A002 - the word of the command line
+    *,
+    color: bool = False,
+    width: int | None = None,
+    all_files: bool = False,
+) -> str:
+    """The explanations in one of :data:`EXPLAINED`: one JSON object for one, an array for several.
+
+    ``all_files`` names the files in the table that are the same everywhere; JSON has them in any case.
+    """
+    if format == "json":
+        objects = [as_object(one) for one in explanations]
+        return json_.written(objects[0] if len(objects) == 1 else objects)
+    return explained.render(explanations, Look(color=color, width=width), all_files=all_files)
 
 
 def render(

@@ -17,5 +17,10 @@ _ACTING: Final = re.compile("[\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u
 
 def render(reports: Sequence[Report], _look: Look) -> str:
     """One object for one report, an array for several."""
-    text = json.dumps(as_one_document(reports), indent=2, ensure_ascii=False, allow_nan=False)
+    return written(as_one_document(reports))
+
+
+def written(value: object) -> str:
+    """A JSON value as text that no terminal acts on."""
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
     return _ACTING.sub(lambda character: f"\\u{ord(character[0]):04x}", text) + "\n"

@@ -97,6 +97,15 @@ def _needs_look(line: DistributionLine, minimum: Evidence) -> bool:
     return line.kind is not Kind.VENDORED and line.origin in (Origin.UPSTREAM, Origin.SOURCE)
 
 
+def how_to_see_why(report: Report) -> str | None:
+    """Where to look when a verdict that accuses or settles nothing is not believed."""
+    doubtful = (Origin.UNKNOWN, Origin.AMBIGUOUS)
+    lines = [line for line in report.distributions if not line.hidden]
+    if any(line.integrity is Integrity.MODIFIED or line.origin in doubtful for line in lines):
+        return "'cgscan explain TARGET NAME' shows one of them file by file."
+    return None
+
+
 def note(line: DistributionLine, minimum: Evidence) -> str:
     """The owner, the evidence for what is Chainguard's, ``available`` for what could be; ``+cgr.2`` if remediated."""
     words = []

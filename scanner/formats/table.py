@@ -14,9 +14,9 @@ from tabulate import tabulate
 
 from scanner.distribution import Finding
 from scanner.formats import sentences
-from scanner.formats.text import Look, shorten, shown, wrapped
+from scanner.formats.text import ORIGIN_COLORS, Look, shorten, shown, wrapped
 from scanner.index import Evidence
-from scanner.report import DistributionLine, FileLine, Integrity, Kind, Origin, Report, is_verified
+from scanner.report import DistributionLine, FileLine, Integrity, Kind, Report, is_verified
 
 _Row: TypeAlias = tuple[str, str, str, str, str, str, str]
 
@@ -27,17 +27,6 @@ _FILES_AT_MOST: Final = 5
 _FINDINGS_AT_MOST: Final = 20
 _OWNED_AT_MOST: Final = 12
 """Distributions of the operating system, of conda and local ones that have rows; of more there is only a count."""
-_ORIGIN_COLORS: Final[Mapping[Origin, str]] = {
-    Origin.CHAINGUARD: "green",
-    Origin.UPSTREAM: "yellow",
-    Origin.AMBIGUOUS: "yellow",
-    Origin.SOURCE: "yellow",
-    Origin.UNKNOWN: "red",
-    Origin.UNCHECKED: "magenta",
-    Origin.OS: "dim",
-    Origin.CONDA: "dim",
-    Origin.LOCAL: "dim",
-}
 _TITLES: Final[Mapping[Kind, str]] = {Kind.WHEEL: "wheel files", Kind.CACHED: "caches", Kind.BUNDLED: "bundles"}
 
 
@@ -104,9 +93,13 @@ def _groups(report: Report) -> Iterator[tuple[str, list[DistributionLine]]]:
         of_kind = [line for line in counted if line.kind is kind]
         if of_kind:
             yield title, of_kind
-    hidden = [line for line in report.distributions if line.hidden]
-    if hidden:
-        yield "only in lower layers", hidden
+    hidden = [line for line in report.distributions if line.hidden and line.kind is not Kind.VENDORED]
+    for place, lines in groupby(sorted(hidden, key=_place), key=_place):
+        yield f"only in lower layers: {place}", list(lines)
+
+
+def _place(line: DistributionLine) -> str:
+    return line.environment or _TITLES.get(line.kind, "no environment")
 
 
 def _needs_row(line: DistributionLine) -> bool:
@@ -118,7 +111,7 @@ def _row(line: DistributionLine, minimum: Evidence, look: Look) -> _Row:
         _mark(line, minimum, look),
         shown(line.name),
         shown(line.version or "-"),
-        look.paint(line.origin.value, _ORIGIN_COLORS[line.origin]),
+        look.paint(line.origin.value, ORIGIN_COLORS[line.origin]),
         _integrity(line, look),
         "-" if line.layer is None else str(line.layer),
         shown(sentences.note(line, minimum)),
@@ -152,10 +145,12 @@ def _to_look_at(report: Report, look: Look) -> Iterator[str]:
         yield f"  {look.paint(verdict, _color(members[0]))}"
         for same in _with_one_reason(members):
             yield from _reason(same, repeated, look)
+    if hint := sentences.how_to_see_why(report):
+        yield from wrapped(hint, look.columns, first="  ", rest="  ")
 
 
 def _color(line: DistributionLine) -> str:
-    return "red" if line.integrity is Integrity.MODIFIED else _ORIGIN_COLORS[line.origin]
+    return "red" if line.integrity is Integrity.MODIFIED else ORIGIN_COLORS[line.origin]
 
 
 def _with_one_reason(lines: Sequence[DistributionLine]) -> list[list[DistributionLine]]:

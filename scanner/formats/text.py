@@ -4,11 +4,24 @@ from __future__ import annotations
 
 import textwrap
 import unicodedata
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from scanner.report import valid_text
+from scanner.report import Origin, valid_text
 
+ORIGIN_COLORS: Final[Mapping[Origin, str]] = {
+    Origin.CHAINGUARD: "green",
+    Origin.UPSTREAM: "yellow",
+    Origin.AMBIGUOUS: "yellow",
+    Origin.SOURCE: "yellow",
+    Origin.UNKNOWN: "red",
+    Origin.UNCHECKED: "magenta",
+    Origin.OS: "dim",
+    Origin.CONDA: "dim",
+    Origin.LOCAL: "dim",
+}
+"""How an origin is painted on a terminal."""
 _ESCAPED: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp", "Zs"})
 """Unicode categories that move the cursor, reorder text, or look like nothing or like a space."""
 
