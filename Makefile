@@ -3,7 +3,7 @@
 #   make scan                           the embedded demo
 #   make scan IMAGE=app:1.4 INDEX=https://libraries.example/python/simple [UPSTREAM=URL] [ARGS="--min-coverage 90"]
 #   make test [ARGS="-k config"]        the tests
-#   make test-real                      those that build dozens of real projects from PyPI; minutes at first
+#   make test-real                      those that build dozens of real projects from PyPI; a quarter of an hour at first
 #   make truth SEED=7                   cgscan's word against a corpus of real projects whose truth is known
 #   make lint                           ruff and mypy
 #   make dev                            a .venv to work in, with the cgscan command
