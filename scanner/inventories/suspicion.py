@@ -15,9 +15,10 @@ from scanner.compression import detect
 from scanner.zips import START
 
 Chunks: TypeAlias = Iterable[bytes | memoryview]
-_ZIP_NAMES: Final = (".zip", ".egg", ".pex", ".pyz", ".pyzw", ".shiv")
+ZIP_NAMES: Final = (".zip", ".egg", ".pex", ".pyz", ".pyzw", ".shiv")
 TAR_NAMES: Final = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst")
 _STARTS: Final = frozenset({b"PK", b"#!", b"\x7fE"})
+_FIRST: Final = frozenset(start[0] for start in _STARTS)
 _HEAD: Final = 64 * 1024
 """Enough for the shell script before the zip file of a PEX with ``--sh-boot``, which has 5 KiB."""
 _SMALLEST: Final = 64
@@ -44,6 +45,8 @@ def suspected(name: str, size: int, chunks: Chunks) -> tuple[Suspect | None, Chu
     if name.endswith(TAR_NAMES):
         start, chunks = _head(chunks, 512)
         return (Suspect.TAR if detect(start) or start[257:262] == b"ustar" else None), chunks
+    if isinstance(chunks, tuple) and chunks[0][0] not in _FIRST:  # the content is at hand: nearly always
+        return None, chunks
     start, chunks = _head(chunks, 2)
     if start not in _STARTS:
         return None, chunks
@@ -53,7 +56,7 @@ def suspected(name: str, size: int, chunks: Chunks) -> tuple[Suspect | None, Chu
 
 def _of_head(name: str, size: int, head: bytes) -> Suspect | None:
     if head.startswith(START):
-        return Suspect.ZIP if name.lower().endswith(_ZIP_NAMES) or "." not in name else None
+        return Suspect.ZIP if name.lower().endswith(ZIP_NAMES) or "." not in name else None
     if head.startswith(b"#!"):
         return Suspect.ZIP if START in head else None
     if head.startswith(b"\x7fELF") and ".so" not in name:
