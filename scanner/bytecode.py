@@ -10,14 +10,18 @@ from __future__ import annotations
 
 import enum
 import re
+import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final, TypeAlias
+from functools import lru_cache
+from typing import Final, NamedTuple, TypeAlias
 
 HEADER: Final = 16
 """Bytes of the longest header."""
+UNREAD: Final = bytes(HEADER + 1)
+"""The stamp of a file that was not read: no header is that long. Nothing is said of it."""
 CACHE: Final = "__pycache__"
-_NAME: Final = re.compile(r"(?P<stem>[^.]+)\.(?P<tag>[^.]+(?:\.[^.]+)*?)(?:\.opt-(?P<level>[^.]*))?\.pyc")
+_ENDING: Final = re.compile(r"(?P<tag>[^.]+(?:\.[^.]+)*?)(?:\.opt-(?P<level>[^.]*))?\.pyc")
+"""What follows the first dot of a name."""
 _TAG: Final = re.compile(r"(?:cpython-|pypy)(\d)(\d+)")
 _LAST: Final = (
     (3131, "3.0"),
@@ -33,6 +37,11 @@ _LAST: Final = (
     (3439, "3.10"),
 )
 """The last magic number of each version; from 3.11 on a version has fifty numbers of its own."""
+_FIELDS: Final = struct.Struct("<III")
+"""What follows the magic number in the longest header."""
+_TIME_AND_SIZE: Final = struct.Struct("<II")
+_MOST_REMEMBERED: Final = 1024
+"""Endings and magic numbers that are worked out once: an image has a hundred thousand .pyc files and a few of both."""
 _FIRST_WITH_SIZE: Final = 3210
 _FIRST_WITH_FLAGS: Final = 3392
 _FIRST_WITH_SIPHASH13: Final = 3450
@@ -46,6 +55,7 @@ class Binding(enum.Enum):
     CHECKED = "checked hash"
     UNCHECKED = "unchecked hash"
     DAMAGED = "damaged"
+    UNREAD = "not read"
 
 
 class Fault(enum.Enum):
@@ -82,8 +92,7 @@ Comparison: TypeAlias = Mapping[tuple[bytes, bytes, str], Compared]
 """By raw sha256 of byte code and source, and level of optimization (``""``, ``"1"``, ``"2"``)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CodeName:
+class CodeName(NamedTuple):
     """The name of a file in ``__pycache__``. ``level`` is that of optimization, empty for none."""
 
     stem: str
@@ -93,18 +102,30 @@ class CodeName:
     @classmethod
     def parse(cls, name: str) -> CodeName | None:
         """Read a file name; None for one that is none of byte code."""
-        found = _NAME.fullmatch(name) if len(name) <= 255 else None
-        return cls(stem=found["stem"], tag=found["tag"], level=found["level"] or "") if found else None
+        stem, _, ending = name.partition(".")
+        parts = _parts_of(ending) if stem and len(name) <= 255 else None
+        return cls(stem, *parts) if parts else None
 
     @property
     def python(self) -> str | None:
         """``3.11`` for ``cpython-311``; None where the tag tells no version."""
-        found = _TAG.match(self.tag)
-        return f"{found[1]}.{found[2]}" if found else None
+        return _python_of_tag(self.tag)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Header:
+@lru_cache(_MOST_REMEMBERED)
+def _parts_of(ending: str) -> tuple[str, str] | None:
+    """Tag and level of what follows the stem and its dot."""
+    found = _ENDING.fullmatch(ending)
+    return (found["tag"], found["level"] or "") if found else None
+
+
+@lru_cache(_MOST_REMEMBERED)
+def _python_of_tag(tag: str) -> str | None:
+    found = _TAG.match(tag)
+    return f"{found[1]}.{found[2]}" if found else None
+
+
+class Header(NamedTuple):
     """What the header says. ``python`` is None for a magic number that is not CPython's.
 
     ``mtime`` (seconds) and ``size`` (bytes) of the source are modulo 2**32; ``size`` is None where the format has none.
@@ -126,25 +147,50 @@ class Header:
 
 def read_header(stamp: bytes, tag_python: str | None = None) -> Header:
     """The header in the first 16 bytes; ``tag_python`` is what the file's name says of its version."""
+    if stamp == UNREAD:
+        return Header(b"", None, Binding.UNREAD)
     magic = stamp[:4]
-    if len(magic) < 4 or magic[2:] != b"\r\n":
-        return Header(magic=magic, python=None, binding=Binding.DAMAGED)
-    number = int.from_bytes(magic[:2], "little")
-    python = _python_of(number)
-    length = _length(number) if python else _length_by_tag(tag_python)
-    if len(stamp) < length:
-        return Header(magic=magic, python=python, binding=Binding.DAMAGED)
+    python, length = _format_of(magic, tag_python)
+    if not length or len(stamp) < length:
+        return Header(magic, python, Binding.DAMAGED)
     if length < HEADER:
         size = _number(stamp[8:12]) if length == 12 else None
-        return Header(magic=magic, python=python, binding=Binding.TIMESTAMP, mtime=_number(stamp[4:8]), size=size)
-    flags = _number(stamp[4:8])
+        return Header(magic, python, Binding.TIMESTAMP, mtime=_number(stamp[4:8]), size=size)
+    flags, mtime, size = _FIELDS.unpack_from(stamp, 4)
     if flags & ~0b11:
-        return Header(magic=magic, python=python, binding=Binding.DAMAGED)
+        return Header(magic, python, Binding.DAMAGED)
     if not flags & 0b01:
-        mtime, size = _number(stamp[8:12]), _number(stamp[12:16])
-        return Header(magic=magic, python=python, binding=Binding.TIMESTAMP, mtime=mtime, size=size)
+        return Header(magic, python, Binding.TIMESTAMP, mtime, size)
     binding = Binding.CHECKED if flags & 0b10 else Binding.UNCHECKED
-    return Header(magic=magic, python=python, binding=binding, source_hash=stamp[8:16])
+    return Header(magic, python, binding, source_hash=stamp[8:16])
+
+
+@lru_cache(_MOST_REMEMBERED)
+def _format_of(magic: bytes, tag_python: str | None) -> tuple[str | None, int]:
+    """The version of Python, and how many bytes its header has: 0 where it is no magic number."""
+    if len(magic) < 4 or magic[2:] != b"\r\n":
+        return None, 0
+    number = _number(magic[:2])
+    python = _python_of(number)
+    return python, _length(number) if python else _length_by_tag(tag_python)
+
+
+def is_of_time_and_size(stamp: bytes, tag_python: str | None, mtime: int, size: int) -> bool:
+    """Whether a header fits its source as nearly all do: the one that Python 3.7 and later write for time and size.
+
+    It says no more than that :func:`fault_of` finds no fault, and says it sooner.
+    """
+    return stamp[8:] == _TIME_AND_SIZE.pack(mtime & 0xFFFF_FFFF, size & 0xFFFF_FFFF) and _is_timed(
+        stamp[:8], tag_python
+    )
+
+
+@lru_cache(_MOST_REMEMBERED)
+def _is_timed(start: bytes, tag_python: str | None) -> bool:
+    """Whether a header starts as that of the Python of its name, for a source's time and size."""
+    header = read_header(start + bytes(8), tag_python)
+    right_python = not tag_python or not header.python or tag_python == header.python
+    return header.binding is Binding.TIMESTAMP and _format_of(header.magic, tag_python)[1] == HEADER and right_python
 
 
 def fault_of(header: Header, *, tag_python: str | None, mtime: int, size: int, source_stamp: bytes) -> Fault | None:
@@ -152,14 +198,15 @@ def fault_of(header: Header, *, tag_python: str | None, mtime: int, size: int, s
 
     A hash that there is nothing to compare with is no fault if Python itself checks it.
     """
-    if header.binding is Binding.DAMAGED:
-        return Fault.DAMAGED
+    if header.binding in (Binding.DAMAGED, Binding.UNREAD):
+        return Fault.DAMAGED if header.binding is Binding.DAMAGED else None
     if tag_python and header.python and tag_python != header.python:
         return Fault.PYTHON
     if header.binding is Binding.TIMESTAMP:
         if header.size is not None and header.size != size & 0xFFFF_FFFF:
             return Fault.SIZE
-        return Fault.TIME if header.mtime != mtime & 0xFFFF_FFFF else None
+        timed = source_stamp != UNREAD  # tables of contents round the time
+        return Fault.TIME if timed and header.mtime != mtime & 0xFFFF_FFFF else None
     comparable = source_stamp[:4] == header.magic
     other = comparable and source_stamp[8:16] != header.source_hash
     if header.binding is Binding.CHECKED:

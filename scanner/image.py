@@ -12,9 +12,11 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Final, Self, TypeAlias, cast
 
+from scanner.ahead import ahead
 from scanner.compression import decompressed
 from scanner.digest import Digest, VerifyingReader
 from scanner.errors import UsageError
+from scanner.toc import Part, TocPlace
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -71,6 +73,8 @@ class Layer:
     ``open`` gives the stored bytes (compressed or not), as often as it is called, unverified.
     ``digest`` and ``size`` (bytes) are those of the stored form, where the manifest tells them;
     ``diff_id`` is the digest of the uncompressed tar; ``created_by`` the instruction that made it.
+    ``toc`` is where the manifest says that a table of contents is; ``part`` gives stored bytes without the rest,
+    where the medium can (:mod:`scanner.toc`).
     """
 
     diff_id: Digest
@@ -79,6 +83,8 @@ class Layer:
     size: int | None = None
     media_type: str | None = None
     created_by: str | None = None
+    toc: TocPlace | None = None
+    part: Part | None = None
 
     @contextmanager
     def tar(self, limits: Limits, on_read: Callable[[int], None] | None = None) -> Iterator[BinaryIO]:
@@ -95,16 +101,16 @@ class Layer:
             else:
                 source = stored
             # (2) what comes out of them is what the image's configuration names
-            plain = decompressed(source, what=what, limits=limits)
-            reader = VerifyingReader(
-                plain,
-                expected=self.diff_id,
-                what=f"layer with diff_id {self.diff_id}",
-                on_read=on_read if self.digest is None else None,
-            )
-            yield cast("BinaryIO", reader)
-            # (3) to the last byte of both
-            reader.drain()
+            with ahead(decompressed(source, what=what, limits=limits)) as plain:
+                reader = VerifyingReader(
+                    plain,
+                    expected=self.diff_id,
+                    what=f"layer with diff_id {self.diff_id}",
+                    on_read=on_read if self.digest is None else None,
+                )
+                yield cast("BinaryIO", reader)
+                # (3) to the last byte of both
+                reader.drain()
             if self.digest is not None:
                 verified.drain()
 

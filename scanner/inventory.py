@@ -26,7 +26,8 @@ class Entry(NamedTuple):
     names what it hides, an opaque mark has its directory as ``folder`` and no name. Folder and name are
     apart, because a layer has a hundred entries for every folder. ``stamp`` is what byte code and source are compared
     by (:mod:`scanner.bytecode`): the first 16 bytes of a ``.pyc``; for a ``.py``, in a layer that has byte code with a
-    hash before it, the header of byte code with its hash. Empty for everything else.
+    hash before it, the header of byte code with its hash. Empty for everything else;
+    ``UNREAD`` for both where the layer was read by its table of contents.
     """
 
     folder: str
@@ -64,6 +65,8 @@ class Inventory:
     archives: dict[bytes, Inventory] = field(default_factory=dict)
     frozen: dict[bytes, str] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
+    listed: bool = False
+    """Taken from a layer's table of contents: what the layer holds besides, and its digest, was not looked at."""
     weak_digests: dict[str, bytes] = field(default_factory=dict)
     """Of an archive that lies in the layer itself: what owners' lists may have instead of a sha256."""
 

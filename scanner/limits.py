@@ -33,6 +33,10 @@ class Limits:
     """Uncompressed bytes before the ratio counts; small layers of zeros are normal."""
     extended_header: int = 1 * MIB
     """One PAX or GNU long-name header."""
+    toc: int = 64 * MIB
+    """The table of contents of one layer, for ``--lazy``; a layer with a larger one is read whole."""
+    ranges: int = 4096
+    """Requests for parts of one layer, for ``--lazy``; a layer that needs more is read whole."""
     path: int = 4096
     """One path of an entry, or one link's target."""
     depth: int = 255

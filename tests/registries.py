@@ -68,6 +68,7 @@ class Exchange(BaseHTTPRequestHandler):
     """One request of a :func:`site` and the means to answer it."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # headers and body are two writes; each answer would wait 40 ms between them
     server: _Server
     seen: Seen
 
@@ -84,7 +85,7 @@ class Exchange(BaseHTTPRequestHandler):
         with contextlib.suppress(ConnectionError):
             self.server.respond(self)
 
-    do_GET = do_POST = do_HEAD = do_PUT = answer  # noqa: N815
+    do_GET = do_POST = do_HEAD = do_PUT = do_DELETE = answer  # noqa: N815
 
     def send(self, status: int, body: bytes = b"", **headers: str) -> None:
         """A whole answer; ``Content_Type`` is the header Content-Type."""

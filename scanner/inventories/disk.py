@@ -13,15 +13,17 @@ from scanner.distribution import FindingKind
 from scanner.errors import TargetError
 from scanner.inventories.openers import open_suspect
 from scanner.inventories.stamping import KeepCode
-from scanner.inventories.taking import Taking
+from scanner.inventories.taking import OnKept, Taking
 from scanner.inventory import Inventory
 from scanner.limits import Limits
 from scanner.tarstream import TarEntry
 
 
-def take_directory(root: Path, *, limits: Limits, keep_code: KeepCode | None = None) -> Inventory:
+def take_directory(
+    root: Path, *, limits: Limits, keep_code: KeepCode | None = None, on_kept: OnKept | None = None
+) -> Inventory:
     """Read a tree on disk. File systems of the kernel's, such as ``proc``, are left out."""
-    taking = Taking(limits=limits, what=str(root), keep_code=keep_code, opener=open_suspect)
+    taking = Taking(limits=limits, what=str(root), keep_code=keep_code, opener=open_suspect, on_kept=on_kept)
     for relative, path, status in _walk(root, taking):
         _take(taking, relative, path, status)
     return taking.done()

@@ -23,11 +23,13 @@ from scanner.limits import Limits
 from scanner.tarstream import TarEntry
 
 _T = TypeVar("_T", Treatment, Spooled, Treatment | Spooled | None)
-_Content: TypeAlias = Callable[[], Iterable[bytes | memoryview]]
+Content: TypeAlias = Callable[[], Iterable[bytes | memoryview]]
+OnKept: TypeAlias = Callable[[str, bytes], None]
+"""Is told of each file whose bytes are kept as soon as it is read: its path and its bytes."""
 _OPAQUE: Final = ".wh..wh..opq"
 _AUFS: Final = ".wh..wh."
 _WHITEOUT: Final = ".wh."
-_OF_NOTHING: Final = hashlib.sha256().digest()
+OF_NOTHING: Final = hashlib.sha256().digest()
 _NO_NAMES: Final = frozenset({"", ".", ".."})
 _FOLDERS_KNOWN: Final = 50_000
 _IN_MEMORY: Final = 4 * 1024 * 1024
@@ -37,11 +39,17 @@ _ODD_NAME: Final = re.compile(r"\.\.|\0|//|(?:^|/)\.(?:/|$)|^/|/$|^$")
 class Taking:
     """One inventory. ``what`` names the target in errors; ``keep_code`` gets the bytes of sources and byte code.
 
-    ``opener`` looks into archives; without one they are files like others.
+    ``opener`` looks into archives; without one they are files like others. ``on_kept`` is told of what lies in none.
     """
 
     def __init__(
-        self, *, limits: Limits, what: str, keep_code: KeepCode | None = None, opener: Opener | None = None
+        self,
+        *,
+        limits: Limits,
+        what: str,
+        keep_code: KeepCode | None = None,
+        opener: Opener | None = None,
+        on_kept: OnKept | None = None,
     ) -> None:
         self._limits = limits
         self._what = what
@@ -50,6 +58,7 @@ class Taking:
         self._whiteouts = True
         self._keeper = Keeper(limits=limits, what=what, finding=self.finding, opener=opener)
         self._code = Stamping(limits=limits, keep=keep_code)
+        self._on_kept = on_kept
         self._folders: dict[str, Folder] = {}
         """By their text as written: ``./usr/bin`` is what ``usr/bin`` is."""
 
@@ -101,7 +110,7 @@ class Taking:
 
     # --- entries ---
 
-    def take_entry(self, entry: TarEntry, content: _Content) -> None:
+    def take_entry(self, entry: TarEntry, content: Content) -> None:
         """An entry of a layer, its name as written; ``content`` gives its bytes, once."""
         written, _, name = entry.name.rpartition("/")
         folder = self._folders.get(written)
@@ -115,7 +124,7 @@ class Taking:
         else:
             self._take_other(folder, name, entry)
 
-    def take_named(self, path: str, entry: TarEntry, content: _Content = tuple) -> None:
+    def take_named(self, path: str, entry: TarEntry, content: Content = tuple) -> None:
         """An entry whose path is a file system's: it needs no cleaning, and a whiteout is a file like any other."""
         parent, _, name = path.rpartition("/")
         folder = self._folder(parent)
@@ -194,12 +203,13 @@ class Taking:
 
     # --- files ---
 
-    def _take_file(self, folder: Folder, name: str, entry: TarEntry, content: _Content) -> None:
+    def _take_file(self, folder: Folder, name: str, entry: TarEntry, content: Content) -> None:
         treatment = self._keeper.treatment(folder, name)
         if treatment is None and not entry.size and not name.endswith(PYTHON_FILES):
-            self._append(Entry(folder.path, name, "file", 0, _OF_NOTHING, "", entry.mtime))
+            self._append(Entry(folder.path, name, "file", 0, OF_NOTHING, "", entry.mtime))
             return
-        treatment = self._bounded(treatment, folder, name, entry.size)
+        if treatment is not None:
+            treatment = self._bounded(treatment, folder, name, entry.size)
         chunks = content() if entry.size else ()
         if self._keeper.may_hold_code(treatment):
             suspect, chunks = suspected(name, entry.size, chunks)
@@ -231,7 +241,7 @@ class Taking:
             if python and name.endswith(".pyc"):
                 stamp, chunks = stamped(chunks)
                 self._code.see(stamp)
-            sha256 = _hashed(chunks) if entry.size else _OF_NOTHING
+            sha256 = _hashed(chunks) if entry.size else OF_NOTHING
             self._append(Entry(folder.path, name, "file", entry.size, sha256, "", entry.mtime, stamp))
             return
         data = b"".join(chunks)
@@ -240,6 +250,8 @@ class Taking:
         self._append(Entry(folder.path, name, "file", len(data), sha256, "", entry.mtime, stamp))
         if treatment is not None:
             treatment.take(folder.file(name), sha256, data)
+            if self._on_kept is not None:
+                self._on_kept(folder.file(name), data)
 
     def _take_compiled(self, folder: Folder, name: str, entry: TarEntry, chunks: Chunks) -> None:
         search = Search(chunks)
@@ -283,10 +295,13 @@ class Spooling:
             yield chunk
 
 
-def _hashed(chunks: Iterable[bytes | memoryview]) -> bytes:
+def _hashed(chunks: Chunks) -> bytes:
     """Raw sha256."""
-    digest = hashlib.sha256()
-    for chunk in chunks:
-        digest.update(chunk)
-    sha256 = digest.digest()
-    return _OF_NOTHING if sha256 == _OF_NOTHING else sha256
+    if isinstance(chunks, tuple) and len(chunks) == 1:  # the content is at hand: nearly always
+        sha256 = hashlib.sha256(chunks[0]).digest()
+    else:
+        digest = hashlib.sha256()
+        for chunk in chunks:
+            digest.update(chunk)
+        sha256 = digest.digest()
+    return OF_NOTHING if sha256 == OF_NOTHING else sha256

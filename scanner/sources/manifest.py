@@ -27,6 +27,7 @@ from scanner.digest import Digest
 from scanner.errors import DigestMismatch, LimitExceeded, TargetNotFound, UnsupportedTarget, UntrustedContent
 from scanner.image import ALL_PLATFORMS, Image, Layer, Platform
 from scanner.sources.document import Node, parse_json
+from scanner.toc import TocPlace
 
 if TYPE_CHECKING:
     from typing import BinaryIO
@@ -74,6 +75,8 @@ Read: TypeAlias = "Callable[[Descriptor], bytes]"
 """Gives a document's bytes, bounded and with their digest and size checked."""
 OpenBlob: TypeAlias = "Callable[[Descriptor], AbstractContextManager[BinaryIO]]"
 """Opens a blob's stored bytes, unverified, as often as it is called."""
+BlobPart: TypeAlias = "Callable[[Descriptor, int, int], bytes]"
+"""Gives a blob's stored bytes from one place up to another, unverified; see :data:`scanner.toc.Part`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -346,11 +349,17 @@ def _is_image(child: Descriptor) -> bool:
 
 
 def assemble(
-    manifest: ImageManifest, config: ImageConfig, *, reference: str, digest: Digest | None, open_blob: OpenBlob
+    manifest: ImageManifest,
+    config: ImageConfig,
+    *,
+    reference: str,
+    digest: Digest | None,
+    open_blob: OpenBlob,
+    blob_part: BlobPart | None = None,
 ) -> Image:
     """The image of ``manifest`` and ``config``; ``digest`` is the manifest's.
 
-    :func:`check_layers` first. Layers are opened through ``open_blob``.
+    :func:`check_layers` first. Layers are opened through ``open_blob``; ``blob_part`` where the medium gives parts.
     """
     layers = tuple(
         Layer(
@@ -360,6 +369,8 @@ def assemble(
             size=stored.size,
             media_type=stored.media_type,
             created_by=created_by,
+            toc=TocPlace.of(stored.annotations),
+            part=partial(blob_part, stored) if blob_part else None,
         )
         for stored, diff_id, created_by in zip(manifest.layers, config.diff_ids, config.created_by, strict=True)
     )
@@ -374,6 +385,7 @@ def load_image(
     reference: str,
     digest: Digest,
     limits: Limits,
+    blob_part: BlobPart | None = None,
 ) -> Image:
     """Read the configuration that ``manifest`` names, hold both together and give the image.
 
@@ -383,7 +395,7 @@ def load_image(
     check_layer_types(manifest, what=f"manifest {digest}")
     config = parse_config(read(manifest.config), what=what)
     check_layers(len(manifest.layers), config, limits=limits, what=f"image {digest}")
-    return assemble(manifest, config, reference=reference, digest=digest, open_blob=open_blob)
+    return assemble(manifest, config, reference=reference, digest=digest, open_blob=open_blob, blob_part=blob_part)
 
 
 def check_layers(count: int, config: ImageConfig, *, limits: Limits, what: str) -> None:

@@ -12,6 +12,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Final, cast
 from urllib.parse import urlsplit
 
@@ -40,6 +41,7 @@ from scanner.sources.manifest import (
     parse_document,
 )
 from scanner.sources.options import SourceOptions
+from scanner.sources.parts import read_part
 from scanner.sources.resuming import Passing, ResumingBody
 from scanner.sources.tokens import Authority
 
@@ -118,6 +120,7 @@ class _Registry:
             reference=f"registry:{self._name}",
             digest=digest,
             limits=self._limits,
+            blob_part=self._part,
         )
 
     # -- documents and blobs
@@ -172,6 +175,14 @@ class _Registry:
 
         with closing(ResumingBody(ask, size=descriptor.size, what=what)) as body:
             yield cast("BinaryIO", body)
+
+    def _part(self, descriptor: Descriptor, start: int, end: int) -> bytes:
+        """A blob's stored bytes from ``start`` up to ``end``, unverified; :class:`Unlisted` without ranges."""
+        if descriptor.data is not None:
+            return descriptor.data[start:end]
+        what = f"{self._name.host}/{self._name.repository}@{descriptor.digest}"
+        ask = partial(self._ask, f"blobs/{descriptor.digest}")
+        return read_part(ask, start, end, size=descriptor.size, what=what)
 
     # -- requests
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _RESUMES: Final = 5
 _PROGRESS: Final = 16 * MIB
-_CONTENT_RANGE: Final = re.compile(r"bytes\s+([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19}|\*)", re.IGNORECASE)
+CONTENT_RANGE: Final = re.compile(r"bytes\s+([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19}|\*)", re.IGNORECASE)
 
 
 class Passing(RequestFailed):
@@ -110,7 +110,7 @@ class ResumingBody(io.RawIOBase):
         return stream.body
 
     def _is_rest(self, content_range: str) -> bool:
-        found = _CONTENT_RANGE.fullmatch(content_range.strip())
+        found = CONTENT_RANGE.fullmatch(content_range.strip())
         if not found or int(found[1]) != self._position or int(found[2]) < self._position:
             return False
         return found[3] == "*" or int(found[3]) == self._size
