@@ -8,8 +8,9 @@ The index's word that a wheel is Chainguard's goes through the ladder of evidenc
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
 from packaging.version import InvalidVersion, Version
@@ -50,6 +51,13 @@ class Question:
         """The version by PEP 440, None where it is none."""
         return _parsed(self.version)
 
+    @property
+    def versions(self) -> Collection[Version] | None:
+        """The versions that a wheel may be of; None where any will do."""
+        asked = [self.parsed, *([_parsed(self.also.version)] if self.also else [])]
+        found = [version for version in asked if version is not None]
+        return found if len(found) == len(asked) else None
+
     def is_for(self, wheel: WheelName) -> bool:
         """Whether a wheel is of the project and version that are asked for."""
         also = self.also
@@ -60,6 +68,7 @@ class Question:
         return self.parsed in (None, wheel.version)
 
 
+@lru_cache(4096)
 def _parsed(version: str | None) -> Version | None:
     try:
         return Version(version or "")
@@ -101,10 +110,28 @@ class Listing:
         """Whether an index of the role has answered and none has failed."""
         return role not in self.failed_roles and any(index.role is role for index, _ in self.files)
 
+    def upstream_has(self, sha256: Digest) -> bool:
+        """Whether an upstream index lists a file with these bytes, whatever its name."""
+        return sha256.algorithm == "sha256" and sha256.hex in self._upstream_digests
+
+    def upstream_files(self, filename: str) -> Sequence[IndexFile]:
+        """What upstream indexes list under a name."""
+        return self._upstream_names.get(filename, ())
+
+    @cached_property
+    def _upstream_digests(self) -> frozenset[str]:
+        return frozenset(file.hashes["sha256"] for file in self._upstream if "sha256" in file.hashes)
+
+    @cached_property
+    def _upstream_names(self) -> Mapping[str, Sequence[IndexFile]]:
+        found: dict[str, list[IndexFile]] = {}
+        for file in self._upstream:
+            found.setdefault(file.filename, []).append(file)
+        return found
+
     @property
-    def upstream_files(self) -> list[tuple[Index, IndexFile]]:
-        """The files of all upstream indexes."""
-        return [(index, file) for index, files in self.files if index.role is Role.UPSTREAM for file in files]
+    def _upstream(self) -> Iterator[IndexFile]:
+        return (file for index, files in self.files if index.role is Role.UPSTREAM for file in files)
 
 
 @dataclass(kw_only=True)
@@ -123,6 +150,8 @@ class Gathering:
         self.listing = Listing.ask(question.project, indexes)
         if question.also is not None and question.also.name != question.project:
             self.listing = self.listing.joined(Listing.ask(question.also.name, indexes))
+        self._known: dict[Role, Sequence[tuple[Index, IndexFile]]] = {}
+        self._origins: dict[Hashable, tuple[Origin, Evidence | None]] = {}
 
     def gather(self, *, wide: bool, whole: frozenset[str] = frozenset()) -> Gathered:
         """The wheels of this version: of the installed tags and pure ones, or ``wide``, all that fit.
@@ -137,11 +166,29 @@ class Gathering:
                     self._take(found, taken, index, file, whole=file.filename in whole)
         return found
 
-    def _of_version(self, role: Role) -> Iterable[tuple[Index, IndexFile]]:
-        for index, files in self.listing.files:
-            for file in files if index.role is role else ():
-                if file.wheel is not None and self.question.is_for(file.wheel):
-                    yield index, file
+    def _of_version(self, role: Role) -> Sequence[tuple[Index, IndexFile]]:
+        """The wheels of this version, looked up once."""
+        if role not in self._known:
+            self._known[role] = [
+                (index, file)
+                for index, files in self.listing.files
+                if index.role is role
+                for file in self._may_be_meant(files)
+                if file.wheel is not None and self.question.is_for(file.wheel)
+            ]
+        return self._known[role]
+
+    def _may_be_meant(self, files: Iterable[IndexFile]) -> Iterator[IndexFile]:
+        """Files whose names have a version that is asked for: a page lists thousands, and a name is long to read."""
+        wanted = self.question.versions
+        known: dict[str, bool] = {}
+        for file in files:
+            said = file.filename.split("-", 2)[1:2]
+            for version in said:
+                if version not in known:
+                    known[version] = wanted is None or _parsed(version) in wanted
+                if known[version]:
+                    yield file
 
     def elsewhere(self) -> Gathered:
         """A few wheels of this version that are for other interpreters or platforms: they can have the same code."""
@@ -205,10 +252,16 @@ class Gathering:
 
     def origin(self, index: Index, file: IndexFile, contents: WheelContents | None) -> tuple[Origin, Evidence | None]:
         """Whose a listed wheel is, and why it counts as Chainguard's. ``contents`` None: its SBOM is not known."""
+        key = (index.name, file.url, contents and (contents.sha256, contents.proved))
+        if key not in self._origins:
+            self._origins[key] = self._origin(index, file, contents)
+        return self._origins[key]
+
+    def _origin(self, index: Index, file: IndexFile, contents: WheelContents | None) -> tuple[Origin, Evidence | None]:
         if index.role is Role.UPSTREAM or file.tier is Tier.FALLBACK:
             return Origin.UPSTREAM, None
         sha256 = contents.sha256 if contents else file.sha256
-        if sha256 is not None and any(other.sha256 == sha256 for _, other in self.listing.upstream_files):
+        if sha256 is not None and self.listing.upstream_has(sha256):
             return Origin.UPSTREAM, None
         evidence = self._evidence(index, file, contents, sha256)
         return (Origin.CHAINGUARD if evidence else Origin.UNKNOWN), evidence
@@ -233,8 +286,7 @@ class Gathering:
         """Whether upstream was asked and has no file of that name, or one whose sha256 it tells (it is another one)."""
         if not self.listing.asked(Role.UPSTREAM):
             return False
-        same_name = [other for _, other in self.listing.upstream_files if other.filename == file.filename]
-        return all(other.sha256 is not None for other in same_name)
+        return all(other.sha256 is not None for other in self.listing.upstream_files(file.filename))
 
     # --- what Chainguard offers ---
 
@@ -259,6 +311,8 @@ class Gathering:
         found: list[Version] = []
         for index, files in self.listing.files:
             for file in files if index.role is Role.CHAINGUARD else ():
+                if "cgr" not in file.filename.lower():
+                    continue
                 name = file.wheel
                 if wanted is None or name is None or _remediation(file) is None or file.tier is Tier.FALLBACK:
                     continue

@@ -9,8 +9,8 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 from packaging.utils import NormalizedName
 
@@ -50,9 +50,8 @@ class Evidence(enum.Enum):
         return list(Evidence).index(self)
 
 
-@dataclass(frozen=True, kw_only=True)
-class IndexFile:
-    """One file on an index's page of a project.
+class IndexFile(NamedTuple):
+    """One file on an index's page of a project. A tuple: the pages of one scan list a hundred thousand.
 
     ``url`` is absolute, without fragment, and may hold credentials: it is for requests, never for
     output (``shown_url`` is). ``hashes`` maps hashlib names to lower-case hex. ``size`` is bytes.
@@ -73,10 +72,15 @@ class IndexFile:
         text = self.hashes.get("sha256", "")
         return Digest("sha256", text) if len(text) == 64 else None
 
-    @cached_property
+    @property
     def wheel(self) -> WheelName | None:
         """What the file name says; None for what is no wheel."""
-        return WheelName.parse(self.filename)
+        return _wheel_name(self.filename)
+
+
+@lru_cache(16_384)
+def _wheel_name(filename: str) -> WheelName | None:
+    return WheelName.parse(filename)
 
 
 class Index(Protocol):
@@ -123,6 +127,15 @@ class ByContent(Protocol):
 
         Raises :class:`scanner.errors.IndexUnavailable`.
         """
+
+
+@runtime_checkable
+class Dated(Protocol):
+    """What an index may have besides: how old its answers are (a snapshot's are)."""
+
+    @property
+    def as_of(self) -> float | None:
+        """Seconds since 1970 of its oldest answer; None where it has none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,11 +20,11 @@ from scanner.http import (
     Credentials,
     HostUnreachable,
     RequestFailed,
-    _check_step,
     is_loopback,
     literal_address,
     masked,
 )
+from scanner.http.connections import check_step
 from scanner.limits import Limits
 from tests.registries import Certificate, Exchange, Respond, Site, free_port, make_certificate, site
 
@@ -112,12 +112,12 @@ def test_redirect_out_of_tls_is_refused(certificate: Certificate) -> None:
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "127.1", "[::1]", "[::ffff:127.0.0.1]", "169.254.169.254"])
 def test_redirect_from_elsewhere_to_this_machine_is_refused(host: str) -> None:
     with pytest.raises(RequestFailed, match="redirects to"):
-        _check_step(httpx.URL("https://registry.example/v2/"), httpx.URL(f"https://{host}/latest"))
+        check_step(httpx.URL("https://registry.example/v2/"), httpx.URL(f"https://{host}/latest"))
 
 
 def test_redirect_to_another_host_is_followed() -> None:
-    _check_step(httpx.URL("https://registry.example/v2/"), httpx.URL("https://cdn.example/blob"))
-    _check_step(httpx.URL("https://registry.example/v2/"), httpx.URL("https://10.0.0.5/blob"))
+    check_step(httpx.URL("https://registry.example/v2/"), httpx.URL("https://cdn.example/blob"))
+    check_step(httpx.URL("https://registry.example/v2/"), httpx.URL("https://10.0.0.5/blob"))
 
 
 def test_redirect_to_plain_http_elsewhere_is_refused() -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 
 from scanner.errors import IndexUnavailable, WheelUnreadable
 from scanner.http import Answer, Client, HostUnreachable, RequestFailed, Stream
+from scanner.indexes import chainguard
 from scanner.indexes.credentials import Keyring, Origin, bare, hidden, shown
 
 if TYPE_CHECKING:
@@ -19,13 +20,14 @@ if TYPE_CHECKING:
 
 _CHUNK: Final = 256 * 1024
 _LONGEST_REASON: Final = 64 * 1024
+_REFUSALS: Final = {400: "not understood", 401: "wants to know who asks", 403: "refused", 409: "withheld"}
 
 
 class Asker:
     """Sends an index's requests. Whatever goes wrong is an :class:`IndexUnavailable`.
 
-    All its requests together may take ``index_seconds``, counted from the first one. A host that has never
-    answered is asked once.
+    All its requests together may take ``index_seconds``: the time in which at least one of them is under way, however
+    long the layers take that are read beside it. A host that has never answered is asked once.
     """
 
     def __init__(self, url: str, *, client: Client, keys: Keyring, limits: Limits) -> None:
@@ -34,7 +36,9 @@ class Asker:
         self._limits = limits
         self._origin = Origin.of(url)
         self._lock = threading.Lock()
-        self._until: float | None = None
+        self._under_way = 0
+        self._since = 0.0
+        self._used = 0.0
         self._answered: set[Origin] = set()
         self._silent: dict[Origin, IndexUnavailable] = {}
 
@@ -58,7 +62,10 @@ class Asker:
         if self._origin.scheme == "https" and origin.scheme != "https":
             raise IndexUnavailable(f"{shown(url)}: not asked: an index with TLS sends to a place without")
         try:
-            with self._client.stream(bare(url), headers=headers, credentials=self._keys.of(url)) as stream:
+            with (
+                self._counted(),
+                self._client.stream(bare(url), headers=headers, credentials=self._keys.of(url)) as stream,
+            ):
                 self._answered.add(origin)
                 yield stream
         except RequestFailed as problem:
@@ -70,12 +77,25 @@ class Asker:
             self._check_time()
             yield chunk
 
-    def _check_time(self) -> None:
-        now = time.monotonic()
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        """The time of a request; of several at once it counts once."""
         with self._lock:
-            if self._until is None:
-                self._until = now + self._limits.index_seconds
-        if now > self._until:
+            if not self._under_way:
+                self._since = time.monotonic()
+            self._under_way += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._under_way -= 1
+                if not self._under_way:
+                    self._used += time.monotonic() - self._since
+
+    def _check_time(self) -> None:
+        with self._lock:
+            used = self._used + (time.monotonic() - self._since if self._under_way else 0.0)
+        if used > self._limits.index_seconds:
             seconds = self._limits.index_seconds
             raise IndexUnavailable(
                 f"{self._origin.host}: not asked any more after {seconds:g} seconds (limit index_seconds)", whole=True
@@ -90,13 +110,18 @@ class Asker:
         return failure
 
 
-def refusal(status: int, body: BinaryIO, *, url: str) -> IndexFailure:
+def refusal(status: int, body: BinaryIO, *, url: str, keys: Keyring | None = None) -> IndexFailure:
     """What an answer that is neither the page nor the file means, as the error to raise.
 
-    Chainguard says why in the body of a 409 (``{"error", "reason", "message"}``).
+    Chainguard says why in the body of a 409 (``{"error", "reason", "message"}``); of its refusals more is known, with
+    the ``keys`` that were shown also whether a token has expired.
     """
     what = shown(url)
     host = Origin.of(url).host
+    reason, why = _reason(body) if status == 409 else ("", "")
+    own = chainguard.hint(status, reason, keys.of(url) if keys else None) if chainguard.is_chainguard(url) else None
+    if own is not None and (status != 401 or keys is not None):
+        return IndexUnavailable(f"{what}: {_REFUSALS[status]} ({status}{why})", hint=own)
     match status:
         case 401:
             return IndexUnavailable(
@@ -109,18 +134,19 @@ def refusal(status: int, body: BinaryIO, *, url: str) -> IndexFailure:
                 f"{what}: refused (403)", hint="these credentials may not read it; an old netrc entry does the same"
             )
         case 409:
-            return IndexUnavailable(f"{what}: withheld (409{_reason(body)})")
+            return IndexUnavailable(f"{what}: withheld (409{why})")
         case 404 | 410:
             return WheelUnreadable(f"{what}: listed by the index, and not there ({status})")
         case _:
             return IndexUnavailable(f"{what}: answered with status {status}")
 
 
-def _reason(body: BinaryIO) -> str:
+def _reason(body: BinaryIO) -> tuple[str, str]:
+    """The code of the reason, and all that is said as it ends a message; empty where nothing is."""
     try:
         said = json.loads(body.read(_LONGEST_REASON))
     except (ValueError, RecursionError, RequestFailed):
-        return ""
+        return "", ""
     parts = [said.get("reason"), said.get("message")] if isinstance(said, dict) else []
     texts = ["".join(sign for sign in part if sign.isprintable())[:200] for part in parts if isinstance(part, str)]
-    return "".join(f": {text}" for text in texts if text)
+    return texts[0] if texts else "", "".join(f": {text}" for text in texts if text)

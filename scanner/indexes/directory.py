@@ -11,7 +11,6 @@ import hashlib
 import stat
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, BinaryIO, cast
 from urllib.parse import unquote, urlsplit
@@ -147,9 +146,8 @@ class DirectoryIndex:
                 f"{path}: its bytes have {actual}, the page promises {promised}",
                 hint="make the folder again; a file in it was replaced or is damaged",
             )
-        return replace(
-            file, url=local.url, shown_url=local.url, size=local.size, hashes={**file.hashes, **local.hashes}
-        )
+        hashes = {**file.hashes, **local.hashes}
+        return file._replace(url=local.url, shown_url=local.url, size=local.size, hashes=hashes)
 
     def _loose(self, project: NormalizedName) -> Iterator[IndexFile]:
         for path in self._listing().get(f"{project}/", ()):

@@ -12,8 +12,8 @@ import contextlib
 import json
 import re
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urljoin, urlsplit
@@ -21,31 +21,24 @@ from urllib.parse import unquote, urljoin, urlsplit
 from packaging.utils import canonicalize_name
 
 from scanner.errors import IndexUnavailable
-from scanner.index import IndexFile, Tier
 from scanner.indexes.credentials import shown
-from scanner.indexes.tier import tier_of
+from scanner.indexes.links import LONGEST_NAME, Link, Resolving, is_filename
 from scanner.limits import KIB
 
 if TYPE_CHECKING:
     from packaging.utils import NormalizedName
 
+    from scanner.index import IndexFile
+
 ACCEPT: Final = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.01"
 _JSON_TYPES: Final = frozenset({"application/vnd.pypi.simple.v1+json", "application/json"})
 _HTML_TYPES: Final = frozenset({"application/vnd.pypi.simple.v1+html", "text/html", "text_html", ""})
 _TYPE_OF_ANY_VERSION = re.compile(r"application/vnd\.pypi\.simple\.(v[0-9]+|latest)\+(json|html)")
-_ENDINGS: Final = (".whl", ".tar.gz", ".zip", ".tar.bz2", ".tar.xz", ".tgz", ".tar.z", ".tar", ".egg", ".exe")
-_HEX_DIGITS: Final = {
-    "md5": 32, "sha1": 40, "sha224": 56, "sha256": 64, "sha384": 96, "sha512": 128, "blake2s": 64, "blake2b": 128,
-}  # fmt: skip
-_HEX = re.compile(r"[0-9a-f]+")
 _VERSION = re.compile(r"([0-9]{1,4})\.([0-9]{1,4})")
-_PLAIN_URL = re.compile(r"(?P<origin>https://[a-z0-9][a-z0-9.-]{0,252})/[A-Za-z0-9._~+!/-]{1,2000}")
-"""A URL that is what it says: nothing in it is resolved, decoded, or kept from being shown."""
 _FEED: Final = 64 * KIB
 _LONGEST_TAG: Final = 256 * KIB
 _MOST_FILES: Final = 200_000
 _PARSE_SECONDS: Final = 20.0
-_LONGEST_NAME: Final = 255
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,27 +55,16 @@ class Page:
     body: bytes
 
 
-@dataclass(slots=True, kw_only=True)
-class _Link:
-    """An anchor or a JSON row on its way to an :class:`IndexFile`."""
-
-    url: str
-    filename: str
-    hashes: Mapping[str, str] = field(default_factory=dict)
-    size: int | None = None
-    requires_python: str | None = None
-    yanked: bool = False
-
-
 def parse_page(page: Page) -> tuple[IndexFile, ...]:
     """Every file that a page lists; :class:`IndexUnavailable` for what is no page of that project."""
     what = shown(page.url)
     if not page.body.strip():
         raise IndexUnavailable(f"{what}: answered with an empty page")
     links = _json_links(page, what) if _is_json(page, what) else _html_links(page, what)
+    resolving = Resolving(page.url, base=page.base, what=what)
     files: list[IndexFile] = []
     for link in links:
-        file = _file(link, page, what)
+        file = resolving.file(link)
         if file is not None:
             files.append(file)
         if len(files) > _MOST_FILES:
@@ -104,78 +86,10 @@ def _is_json(page: Page, what: str) -> bool:
     return kind in _JSON_TYPES or kind.endswith("+json") or page.body.lstrip()[:1] == b"{"
 
 
-def _file(link: _Link, page: Page, what: str) -> IndexFile | None:
-    """The file behind a link; None for links to something else."""
-    plain = _PLAIN_URL.fullmatch(link.url)
-    if plain and "/." not in link.url and _is_filename(link.filename) and not _may_name_a_tier(plain, page):
-        return _index_file(link, link.filename, link.url, what, tier=None)  # nearly all of them
-    try:
-        url, _, fragment = urljoin(page.url, link.url.strip()).partition("#")
-        parts = urlsplit(url)
-        named = unquote(parts.path.rpartition("/")[2])
-        _ = parts.port
-    except ValueError:
-        return None
-    local = page.url.startswith("file:") and parts.scheme == "file"
-    if not local and (parts.scheme not in ("http", "https") or not parts.hostname):
-        return None
-    filename = next((name for name in (link.filename, named) if _is_filename(name)), None)
-    if filename is None:
-        return None
-    link.hashes = link.hashes or _in_fragment(fragment)
-    return _index_file(link, filename, url, what, tier=tier_of(url, base=page.base))
-
-
-def _may_name_a_tier(plain: re.Match[str], page: Page) -> bool:
-    """Whether a link that needs no resolving may say a tier: it leads to the index's own host, or names one."""
-    return page.base.startswith(plain["origin"]) or "upstream" in plain[0].lower()
-
-
-def _index_file(link: _Link, filename: str, url: str, what: str, *, tier: Tier | None) -> IndexFile:
-    return IndexFile(
-        filename=filename,
-        url=url,
-        shown_url=shown(url),
-        hashes=_hashes(link.hashes, what, filename),
-        size=link.size,
-        requires_python=link.requires_python,
-        yanked=link.yanked,
-        tier=tier,
-    )
-
-
-def _is_filename(name: str) -> bool:
-    """Whether a name is one that a distribution file can have."""
-    return (
-        name.lower().endswith(_ENDINGS)
-        and len(name) <= _LONGEST_NAME
-        and name.isprintable()
-        and not set(name) & {"/", "\\"}
-    )
-
-
-def _in_fragment(fragment: str) -> dict[str, str]:
-    """``sha256=…&md5=…`` as names and values."""
-    pairs = (pair.partition("=") for pair in fragment.split("&"))
-    return {name.strip().lower(): value.strip() for name, equals, value in pairs if equals}
-
-
-def _hashes(claimed: Mapping[str, str], what: str, filename: str) -> dict[str, str]:
-    """The digests of known kinds, lower-case; a broken one would be no promise and is refused."""
-    hashes: dict[str, str] = {}
-    for name, value in claimed.items():
-        text = value.lower()
-        if name in _HEX_DIGITS:
-            if len(text) != _HEX_DIGITS[name] or not _HEX.fullmatch(text):
-                raise IndexUnavailable(f"{what}: the {name} of {filename} is none: {value[:80]!r}")
-            hashes[name] = text
-    return hashes
-
-
 # JSON (PEP 691, 700)
 
 
-def _json_links(page: Page, what: str) -> Iterator[_Link]:
+def _json_links(page: Page, what: str) -> Iterator[Link]:
     try:
         document = json.loads(page.body)
     except (ValueError, RecursionError) as problem:
@@ -188,24 +102,24 @@ def _json_links(page: Page, what: str) -> Iterator[_Link]:
     name = document.get("name")
     if isinstance(name, str) and canonicalize_name(name) != page.project:
         raise IndexUnavailable(f"{what}: answered with the page of {name[:100]!r}")
-    return (_json_link(row, f"{what}: files[{at}]") for at, row in enumerate(files))
+    return (_json_link(row, what, at) for at, row in enumerate(files))
 
 
-def _json_link(row: object, where: str) -> _Link:
+def _json_link(row: object, what: str, at: int) -> Link:
     if not isinstance(row, dict):
-        raise IndexUnavailable(f"{where} is no object")
+        raise IndexUnavailable(f"{what}: files[{at}] is no object")
     filename, url, hashes = row.get("filename"), row.get("url"), row.get("hashes")
     if not isinstance(filename, str) or not isinstance(url, str):
-        raise IndexUnavailable(f"{where} has no filename or no url")
+        raise IndexUnavailable(f"{what}: files[{at}] has no filename or no url")
     if hashes is None:
         hashes = {}
     if not isinstance(hashes, dict) or not all(isinstance(value, str) for value in hashes.values()):
-        raise IndexUnavailable(f"{where}.hashes is no object of texts")
+        raise IndexUnavailable(f"{what}: files[{at}].hashes is no object of texts")
     size, requires = row.get("size"), row.get("requires-python")
-    return _Link(
+    return Link(
         url=url,
         filename=filename,
-        hashes={name.lower(): value for name, value in hashes.items()},
+        hashes=hashes,
         size=size if isinstance(size, int) and not isinstance(size, bool) and 0 <= size < 1 << 62 else None,
         requires_python=requires if isinstance(requires, str) else None,
         yanked=bool(row.get("yanked")),
@@ -226,7 +140,7 @@ def _check_version(version: object, what: str) -> None:
 # HTML (PEP 503, 592, 629)
 
 
-def _html_links(page: Page, what: str) -> Iterator[_Link]:
+def _html_links(page: Page, what: str) -> Iterator[Link]:
     reader = _Anchors()
     try:
         _feed(reader, page.body, what)
@@ -245,7 +159,7 @@ def _html_links(page: Page, what: str) -> Iterator[_Link]:
     return (_based(link, base) for link in reader.links)
 
 
-def _based(link: _Link, base: str) -> _Link:
+def _based(link: Link, base: str) -> Link:
     with contextlib.suppress(ValueError):  # what is no URL is no file either
         link.url = urljoin(base, link.url.strip())
     return link
@@ -270,10 +184,10 @@ class _Anchors(HTMLParser):
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
-        self.links: list[_Link] = []
+        self.links: list[Link] = []
         self.base: str | None = None
         self.version: str | None = None
-        self._open: _Link | None = None
+        self._open: Link | None = None
         self._tags = 0
         self._is_form = False
 
@@ -292,7 +206,7 @@ class _Anchors(HTMLParser):
         if tag == "a":
             self.end_link()
             if href is not None:
-                self._open = _Link(
+                self._open = Link(
                     url=href,
                     filename="",
                     requires_python=said.get("data-requires-python"),
@@ -310,7 +224,7 @@ class _Anchors(HTMLParser):
             self.end_link()
 
     def handle_data(self, data: str) -> None:
-        if self._open is not None and len(self._open.filename) <= _LONGEST_NAME:
+        if self._open is not None and len(self._open.filename) <= LONGEST_NAME:
             self._open.filename += data
 
     def end_link(self) -> None:
@@ -327,8 +241,8 @@ def _url_name(url: str) -> str:
         name = unquote(urlsplit(url.strip()).path.rpartition("/")[2])
     except ValueError:
         return ""
-    return name if _is_filename(name) else ""
+    return name if is_filename(name) else ""
 
 
-def _names_file(link: _Link) -> bool:
-    return _is_filename(link.filename)
+def _names_file(link: Link) -> bool:
+    return is_filename(link.filename)

@@ -13,13 +13,16 @@ from typing import TYPE_CHECKING, Final
 
 from scanner.errors import CgscanError
 from scanner.http import RequestFailed, Stream
-from scanner.limits import KIB
+from scanner.limits import KIB, MIB
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 AHEAD: Final = 64 * KIB
-"""Bytes that a request asks for at least, once it is known that the end alone does not do."""
+"""Bytes that a request asks for at least, once it is known that the end alone does not do; twice as many each time."""
+_LONGEST_AHEAD: Final = 512 * KIB
+MOST: Final = 16 * MIB
+"""Bytes of all parts of one file: as many threads as read wheels may hold so much at once, and nearly none does."""
 _SHORTEST_END: Final = 24 * KIB
 _LONGEST_END: Final = 256 * KIB
 UNKNOWN_END: Final = 48 * KIB
@@ -106,10 +109,11 @@ class RangedFile(io.RawIOBase):
     ``first`` is a part that is there already, and says how long the file is.
     """
 
-    def __init__(self, first: Part, *, fetch: Callable[[int, int], Part], most: int) -> None:
+    def __init__(self, first: Part, *, fetch: Callable[[int, int], Part], most: int = MOST) -> None:
         super().__init__()
         self._fetch = fetch
         self._left = most
+        self._ahead = AHEAD
         self._at = 0
         self._total = first.total
         self._etag = first.etag
@@ -165,15 +169,16 @@ class RangedFile(io.RawIOBase):
         dist-info stands before the zip directory, and the directory is read from the end.
         """
         stop = self._parts[after].start if after < len(self._parts) else self._total
-        last = min(max(end, self._at + AHEAD), stop)
+        last = min(max(end, self._at + self._ahead), stop)
         before = self._parts[after - 1] if after else None
         free = before.start + len(before.data) if before else 0
-        return max(free, min(self._at, last - AHEAD)), last
+        return max(free, min(self._at, last - self._ahead)), last
 
     def _get(self, start: int, end: int) -> Part:
         self._left -= end - start
         if self._left < 0:
             raise RangeBroken("more of the file is needed than ranges are worth")
+        self._ahead = min(2 * self._ahead, _LONGEST_AHEAD)
         part = self._fetch(start, end)
         if part.total != self._total or part.etag != self._etag:
             raise RangeBroken("the file changed between two requests")

@@ -19,6 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, BinaryIO, Final, cast
 
+from scanner.artifact import looks_like
 from scanner.digest import Digest
 from scanner.errors import WheelUnreadable
 from scanner.indexes.asking import Asker, refusal
@@ -43,8 +44,10 @@ if TYPE_CHECKING:
     from scanner.limits import Limits
 
 _SMALL: Final = 32 * KIB
-_IN_MEMORY: Final = 8 * MIB
+_IN_MEMORY: Final = 1 * MIB
+"""Of a whole file, while its digest is not known yet; what is larger waits in a temporary file without a name."""
 _NO_RANGE: Final = frozenset({400, 405, 416, 500, 501})
+_REFETCH: Final = "delete the cached item in the repository manager, so that it is fetched again"
 _FRESH_URL: Final = frozenset({400, 401, 403, 404, 410})
 
 
@@ -93,6 +96,8 @@ class WheelReader:
         """Store the body aside, check it against what the page promises, and read it."""
         with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY) as aside:
             sha256 = self._copy(stream, aside, file)
+            aside.seek(0)
+            _check_no_page(aside.read(512), file)
             aside.seek(0)
             whole = cast("BinaryIO", aside)
             return read_wheel(whole, filename=file.filename, limits=self._limits, sha256=sha256, forms=True)
@@ -167,7 +172,7 @@ class WheelReader:
 
     def _read_parts(self, first: Part, place: _Place) -> WheelContents | None:
         file = place.file
-        ranged = RangedFile(first, fetch=self._fetcher(place), most=self._limits.page)
+        ranged = RangedFile(first, fetch=self._fetcher(place))
         return read_wheel_by_record(
             cast("BinaryIO", ranged), filename=file.filename, limits=self._limits, sha256=file.sha256
         )
@@ -223,9 +228,17 @@ class PromisedBytes:
             raise WheelUnreadable(
                 f"{self._file.shown_url}: the stored bytes ({self._count}) are not the promised ones "
                 f"({', '.join(sorted(broken))} differs): a 302 page cached as a wheel?",
-                hint="delete the cached item in the repository manager, so that it is fetched again",
+                hint=_REFETCH,
             )
         return Digest("sha256", self._hashes["sha256"].hexdigest())
+
+
+def _check_no_page(start: bytes, file: IndexFile) -> None:
+    """A web page under a wheel's name is said to be one; where the index promises no digest nothing else tells."""
+    if start.lstrip()[:1] == b"<":
+        raise WheelUnreadable(
+            f"{file.shown_url}: no wheel ({looks_like(start)}): a 302 page cached as a wheel?", hint=_REFETCH
+        )
 
 
 def _range_refusal(stream: Stream, file: IndexFile) -> Exception:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
@@ -16,7 +16,8 @@ from scanner.indexes.asking import Asker, refusal
 from scanner.indexes.credentials import Keyring, Origin, bare, shown
 from scanner.indexes.once import Once
 from scanner.indexes.page import ACCEPT, Page, parse_page
-from scanner.indexes.remembered import PageMemory, StoredPage, WheelMemory, freshness, may_store
+from scanner.indexes.pagememory import PageMemory, StoredPage, freshness, may_store
+from scanner.indexes.remembered import WheelMemory
 from scanner.indexes.remote import WheelReader
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from scanner.wheel import WheelContents
 
 _NONE = (404, 410)
+_MODIFIED = "modified: "
+"""Stands before a Last-Modified that is kept for want of an ETag."""
 
 
 class SimpleIndex:
@@ -62,8 +65,8 @@ class SimpleIndex:
 
     @property
     def kind(self) -> str:
-        """``simple``."""
-        return "simple"
+        """``simple``, or the product that serves it (:mod:`scanner.indexes.kinds`)."""
+        return self._spec.kind or "simple"
 
     @property
     def url(self) -> str:
@@ -94,18 +97,19 @@ class SimpleIndex:
         return contents
 
     def _ask_files(self, project: NormalizedName) -> tuple[IndexFile, ...]:
-        """(1) A stored page that is fresh, or the only one to be had; (2) else ask, with its ETag."""
+        """(1) A stored page that is fresh, or the only one to be had; (2) else ask whether it has changed."""
         stored = self._pages.get(project)
-        known = self._from_store(stored, project)
-        if stored is not None and known is not None and (stored.is_fresh or self._client.offline):
-            return known
+        if stored is not None and (stored.is_fresh or self._client.offline):
+            return stored.files
         headers = {"Accept": ACCEPT, "Accept-Encoding": "gzip"}
-        if stored is not None and known is not None and stored.etag:
-            headers["If-None-Match"] = stored.etag
+        if stored is not None:
+            headers |= _unless(stored.etag)
         answer = self._asker.get(f"{self._base}{project}/", headers=headers)
-        if answer.status == 304 and stored is not None and known is not None:
-            self._pages.put(project, replace(stored, at=time.time(), fresh=self._fresh(answer)))
-            return known
+        if answer.status == 304 and stored is not None:
+            fresh = self._fresh(answer)
+            if fresh or stored.fresh:  # else it is asked for each time, and what is stored stays as it is
+                self._pages.put(project, replace(stored, at=time.time(), fresh=fresh))
+            return stored.files
         return self._take(self._plain(answer), project)
 
     def _plain(self, answer: Answer) -> Answer:
@@ -123,16 +127,6 @@ class SimpleIndex:
             raise IndexUnavailable(problem.message) from problem
         return replace(answer, body=body)
 
-    def _from_store(self, stored: StoredPage | None, project: NormalizedName) -> tuple[IndexFile, ...] | None:
-        if stored is None:
-            return None
-        if stored.status in _NONE:
-            return ()
-        try:
-            return parse_page(self._page(project, stored.url, stored.content_type, stored.body))
-        except IndexUnavailable:
-            return None
-
     def _take(self, answer: Answer, project: NormalizedName) -> tuple[IndexFile, ...]:
         files: tuple[IndexFile, ...] = ()
         if answer.status not in _NONE:
@@ -140,13 +134,10 @@ class SimpleIndex:
         url = _without_query(answer.url)
         if may_store(answer.headers) and shown(url) == url:
             page = StoredPage(
-                status=404 if answer.status in _NONE else 200,
-                url=url,
-                content_type=answer.headers.get("content-type", ""),
-                etag=answer.headers.get("etag", "") if answer.status == 200 else "",
+                etag=_validator(answer.headers) if answer.status == 200 else "",
                 at=time.time(),
                 fresh=self._fresh(answer) if answer.status == 200 else 0.0,
-                body=answer.body if answer.status == 200 else b"",
+                files=files,
             )
             self._pages.put(project, page)
         return files
@@ -154,7 +145,7 @@ class SimpleIndex:
     def _read_page(self, answer: Answer, project: NormalizedName) -> tuple[IndexFile, ...]:
         asked = f"{self._base}{project}/"
         if answer.status != 200:
-            raise refusal(answer.status, io.BytesIO(answer.body), url=asked)
+            raise refusal(answer.status, io.BytesIO(answer.body), url=asked, keys=self._keys)
         content_type = answer.headers.get("content-type", "")
         files = parse_page(self._page(project, _without_query(answer.url), content_type, answer.body))
         if not files and Origin.of(answer.url).host != Origin.of(asked).host:
@@ -179,6 +170,19 @@ def _base(location: str) -> str:
         raise UsageError(f"{shown(location)}: the URL of an index has no query and no fragment")
     base = bare(location)
     return base if base.endswith("/") else f"{base}/"
+
+
+def _validator(headers: Mapping[str, str]) -> str:
+    """By what a server knows whether a page has changed (RFC 9110, 8.8): its ETag, else the time of the last change."""
+    modified = headers.get("last-modified", "")
+    return headers.get("etag", "") or (f"{_MODIFIED}{modified}" if modified else "")
+
+
+def _unless(validator: str) -> dict[str, str]:
+    """The header that asks for a page unless it is still the one with this validator; none without one."""
+    if validator.startswith(_MODIFIED):
+        return {"If-Modified-Since": validator.removeprefix(_MODIFIED)}
+    return {"If-None-Match": validator} if validator else {}
 
 
 def _without_query(url: str) -> str:

@@ -33,8 +33,8 @@ _BUILT = re.compile(r"python|python-remediated|cu\d{3}")
 _HEX = re.compile(r"[0-9a-f]{16}")
 
 
-def tier_of(url: str, *, base: str) -> Tier | None:
-    """The tier that a file's URL names; None where it names none. ``base`` is the index's own simple URL.
+class Tiers:
+    """The tiers that URLs on the pages of one index name. ``base`` is the index's own simple URL.
 
     Careful in one direction: a segment ``python-upstream`` anywhere is the fallback; a built tier needs one of the
     sequences above in full, up to the file, with the file's own project and version in it. The sequence starts at
@@ -42,31 +42,44 @@ def tier_of(url: str, *, base: str) -> Tier | None:
     to be called ``python`` makes no file a built one. A link to another host names no built tier: where it leads is
     not what this index is asked for.
     """
-    try:
-        parts, own = urlsplit(url), urlsplit(base)
-    except ValueError:
-        return None
-    segments = _segments(parts)
-    if parts.scheme not in ("http", "https"):
-        return None
-    if any(segment.lower() == _FALLBACK for segment in segments):
-        return Tier.FALLBACK
-    if (parts.scheme, parts.netloc.rpartition("@")[2]) != (own.scheme, own.netloc.rpartition("@")[2]):
-        return None
-    if parts.scheme == "https" and parts.hostname == CHAINGUARD_HOST:
-        return Tier.BUILT if _is_built(segments) else None
-    inside = _in_repository(segments, _segments(own))
-    return Tier.BUILT if any(_is_built(inside[at:]) for at in range(len(inside))) else None
+
+    def __init__(self, base: str) -> None:
+        own = urlsplit(base)
+        self._origin = (own.scheme, own.netloc.rpartition("@")[2])
+        self._is_chainguards = own.scheme == "https" and own.hostname == CHAINGUARD_HOST
+        segments = _segments(own)
+        self._repository = segments[: _repository_length(segments)]
+
+    def of(self, url: str) -> Tier | None:
+        """The tier that a file's URL names; None where it names none."""
+        try:
+            parts = urlsplit(url)
+        except ValueError:
+            return None
+        segments = _segments(parts)
+        if parts.scheme not in ("http", "https"):
+            return None
+        if any(segment.lower() == _FALLBACK for segment in segments):
+            return Tier.FALLBACK
+        if (parts.scheme, parts.netloc.rpartition("@")[2]) != self._origin:
+            return None
+        if self._is_chainguards:
+            return Tier.BUILT if _is_built(segments) else None
+        inside = self._in_repository(segments)
+        return Tier.BUILT if any(_is_built(inside[at:]) for at in range(len(inside))) else None
+
+    def may_name(self, url: str, *, own: bool) -> bool:
+        """False for a URL without an escaped sign that names none for sure; ``own``: it is on the index's host."""
+        return (own and (self._is_chainguards or bool(self._repository))) or _FALLBACK in url.lower()
+
+    def _in_repository(self, segments: Sequence[str]) -> Sequence[str]:
+        """The segments behind ``…/api/pypi/<repository>/`` or ``/artifactory/<repository>/`` of this index; or none."""
+        length = len(self._repository)
+        return segments[length:] if length and segments[:length] == self._repository else ()
 
 
 def _segments(parts: SplitResult) -> list[str]:
     return [unquote(segment) for segment in parts.path.split("/") if segment]
-
-
-def _in_repository(segments: Sequence[str], own: Sequence[str]) -> Sequence[str]:
-    """The segments behind ``…/api/pypi/<repository>/`` or ``/artifactory/<repository>/`` of this index; or none."""
-    length = _repository_length(own)
-    return segments[length:] if length and segments[:length] == own[:length] else ()
 
 
 def _repository_length(own: Sequence[str]) -> int:

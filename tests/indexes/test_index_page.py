@@ -22,9 +22,11 @@ A, B = "a" * 64, "b" * 64
 WHEEL = "demo-1.0-py3-none-any.whl"
 
 
-def parse(body: bytes | str, content_type: str = "text/html", url: str = URL) -> tuple[IndexFile, ...]:
+def parse(
+    body: bytes | str, content_type: str = "text/html", url: str = URL, base: str | None = None
+) -> tuple[IndexFile, ...]:
     data = body.encode() if isinstance(body, str) else body
-    base = url.removesuffix("demo/")
+    base = base or url.removesuffix("demo/")
     page = Page(project=canonicalize_name("demo"), url=url, base=base, content_type=content_type, body=data)
     return parse_page(page)
 
@@ -39,6 +41,11 @@ def row(**changes: Any) -> dict[str, Any]:
 
 
 # -- JSON
+
+
+def test_names_of_digests_are_taken_in_any_case() -> None:
+    body = json_page("demo", [row(hashes={"sha256": A, "MD5": "c" * 32}), row(hashes={"SHA256": B.upper()})])
+    assert [dict(file.hashes) for file in parse(body, JSON)] == [{"sha256": A, "md5": "c" * 32}, {"sha256": B}]
 
 
 def test_devpi_json_1_0() -> None:
@@ -56,18 +63,42 @@ def test_pypi_json_1_4() -> None:
 
 
 _PIECES = ["..", ".", "", "python-upstream", "python", "simple", "demo", "1.0", "a%2Fb", "@", "?x=1", "#y", " ", WHEEL]
+_STARTS = [
+    "https://host.example", "https://files.example", "https://u:p@h.example", "https://h.example:8",
+    "https://libraries.cgr.dev", "https://dl.cloudsmith.io", "https:", "", "..", "../..", ".",
+]  # fmt: skip
+_PAGES = [
+    URL,
+    URL.removesuffix("/"),
+    "http://127.0.0.1:8080/simple/demo/",
+    "https://host.example/demo/",
+    "https://host.example//a//demo/",
+    "https://host.example/a/../demo/index.html",
+    "https://libraries.cgr.dev/python/simple/demo/",
+    "https://dl.cloudsmith.io/t0ken/owner/repository/python/simple/demo/",
+    "https://dl.cloudsmith.io/basic/owner/repository/python/simple/demo/",
+    "https://other.example/redirected/demo/",
+    "https://nexus.example/repository/python-upstream/simple/demo/",
+    "file:///srv/demo/index.html",
+]
 
 
-@given(
-    st.sampled_from(["https://host.example", "https://files.example", "https://u:p@h.example", "https://h.example:8"]),
-    st.lists(st.sampled_from(_PIECES), max_size=7),
-)
-@example("https://files.example", ["packages", "aa", WHEEL])
-def test_a_url_that_needs_no_resolving_is_read_like_any_other(host: str, pieces: list[str]) -> None:
+@given(st.sampled_from(_STARTS), st.lists(st.sampled_from(_PIECES), max_size=7), st.sampled_from(_PAGES))
+@example("https://files.example", ["packages", "aa", WHEEL], URL)
+@example("", ["f", WHEEL], "http://127.0.0.1:8080/simple/demo/")
+@example("../..", ["packages", "aa", WHEEL], URL)
+@example("..", ["aa", "..", WHEEL], "http://127.0.0.1:8080/simple/demo/")
+@example("..", ["aa", "", WHEEL], "http://127.0.0.1:8080/simple/demo/")
+@example("../..", ["packages", WHEEL], "https://nexus.example/repository/python-upstream/simple/demo/")
+@example("", ["aa", WHEEL], "https://dl.cloudsmith.io/t0ken/owner/repository/python/simple/demo/")
+@example("..", ["aa", WHEEL], "https://me:pw@host.example/simple/demo/")
+@example("", ["python", "simple", "demo", "1.0", WHEEL], "https://libraries.cgr.dev/python/simple/demo/")
+def test_a_url_that_needs_no_resolving_is_read_like_any_other(start: str, pieces: list[str], page: str) -> None:
     """The short way for nearly all links gives what the long way gives: one sign more makes the link take that."""
-    url = "/".join([host, *pieces])
-    short = parse(json_page("demo", [row(url=url)]), JSON)
-    long = parse(json_page("demo", [row(url=f" {url}")]), JSON)
+    url = "/".join([start, *pieces])
+    base = page.replace("other.example/redirected", "host.example").partition("demo")[0]
+    short = parse(json_page("demo", [row(url=url)]), JSON, page, base)
+    long = parse(json_page("demo", [row(url=f" {url}")]), JSON, page, base)
     assert short == long
 
 

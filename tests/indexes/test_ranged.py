@@ -65,7 +65,21 @@ def test_it_fetches_ahead_and_no_byte_twice() -> None:
     assert file.read(10) == DATA[1010:1020]
     file.seek(199_990)
     assert file.read(20) == DATA[199_990:200_010]
-    assert asked == [(1000, 66_536), (134_464, 200_000)]
+    assert asked == [(1000, 66_536), (200_000 - 131_072, 200_000)]
+
+
+def test_each_request_asks_for_twice_as_many_bytes_up_to_a_bound() -> None:
+    total = 3 << 20
+    asked: list[int] = []
+
+    def fetch(first: int, end: int) -> Part:
+        asked.append(end - first)
+        return Part(start=first, data=bytes(end - first), total=total)
+
+    file = RangedFile(Part(start=total - 1, data=b"\0", total=total), fetch=fetch)
+    while file.read(1000):
+        pass
+    assert asked == [65_536, 131_072, 262_144, *[524_288] * 5, total - 1 - 65_536 * 7 - 524_288 * 5]
 
 
 def test_the_end_is_fetched_with_what_stands_before_it() -> None:

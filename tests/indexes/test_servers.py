@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -84,6 +85,20 @@ def test_nginx_is_asked_again_with_the_etag(opened: Open, tree: Path, tmp_path: 
         assert opened(f"{url}/simple/").files(SMALL) == first
     statuses = [line.split()[3] for line in (tmp_path / "nginx" / "access.log").read_text().splitlines()[-2:]]
     assert statuses == ["200", "304"]
+
+
+def test_nginx_without_etags_is_asked_again_with_the_time_of_the_change(
+    opened: Open, tree: Path, tmp_path: Path
+) -> None:
+    page = tree / "simple" / SMALL / "index.html"
+    with nginx(tmp_path / "nginx", tree, extra="etag off;") as url:
+        first = opened(f"{url}/simple/").files(SMALL)
+        assert opened(f"{url}/simple/").files(SMALL) == first
+        page.write_bytes(html_page([]))
+        os.utime(page, (1e9, 1e9))
+        assert opened(f"{url}/simple/").files(SMALL) == ()
+    statuses = [line.split()[3] for line in (tmp_path / "nginx" / "access.log").read_text().splitlines()[-3:]]
+    assert statuses == ["200", "304", "200"]
 
 
 def test_nginx_without_ranges(opened: Open, tree: Path, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import hashlib
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from packaging.utils import canonicalize_name
@@ -193,6 +194,28 @@ def test_a_page_with_an_etag_is_asked_for_again_but_not_sent_again(opened: Open,
         assert [seen.headers.get("if-none-match") for seen in here.requests] == [None, '"one"']
 
 
+def test_a_page_that_has_not_changed_is_not_written_again(opened: Open, small: Path, tmp_path: Path) -> None:
+    with site(page_server(small)) as here:
+        opened(f"{here.url}/simple/").files(SMALL)
+        [stored] = [path for path in (tmp_path / "store").rglob("*") if path.is_file()]
+        before = stored.stat().st_ino
+        opened(f"{here.url}/simple/").files(SMALL)
+        assert len(here.requests) == 2
+        assert stored.stat().st_ino == before
+
+
+def test_a_page_that_has_not_changed_is_fresh_again(opened: Open, small: Path, store: DiskStore) -> None:
+    ages = iter(["700", "0"])
+
+    def respond(exchange: Exchange) -> None:
+        page_server(small, Cache_Control="max-age=600", Age=next(ages))(exchange)
+
+    with site(respond) as here:
+        for _ in range(3):
+            opened(f"{here.url}/simple/").files(SMALL)
+        assert [seen.headers.get("if-none-match") for seen in here.requests] == [None, '"one"']
+
+
 def test_a_fresh_page_is_not_asked_for(opened: Open, small: Path) -> None:
     with site(page_server(small, Cache_Control="public, max-age=600")) as here:
         first = opened(f"{here.url}/simple/").files(SMALL)
@@ -325,6 +348,24 @@ def test_all_work_has_a_time_limit(opened: Open, small: Path) -> None:
         problem = asked_for(index, "large")
     assert problem.whole
     assert "index_seconds" in problem.message
+
+
+def test_only_the_time_of_asking_counts(opened: Open, small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Layers are read beside it, which may take hours. The clock is the test's, so that nobody waits."""
+    now = [0.0]
+    monkeypatch.setattr("scanner.indexes.asking.time", SimpleNamespace(monotonic=lambda: now[0]))
+
+    def respond(exchange: Exchange) -> None:
+        now[0] += 60
+        exchange.send(404)
+
+    with site(respond) as here:
+        index = opened(f"{here.url}/simple/", limits=Limits(index_seconds=100))
+        for name in ("first", "second"):
+            assert index.files(canonicalize_name(name)) == ()
+            now[0] += 10_000
+        problem = asked_for(index, "third")
+        assert (problem.whole, len(here.requests)) == (True, 2)
 
 
 @pytest.mark.parametrize("location", ["https://h/simple/?token=s3cret", "https://h/simple/#s3cret"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from scanner.index import Tier
-from scanner.indexes.tier import tier_of
+from scanner.indexes.tier import Tiers
 
 DIRECT = "https://libraries.cgr.dev/python/simple/"
 ARTIFACTORY = "https://art.example/artifactory/api/pypi/python/simple/"
@@ -82,4 +82,6 @@ FLASK = "flask-3.0.2-py3-none-any.whl"
     ],
 )
 def test_tiers(url: str, base: str, tier: Tier | None) -> None:
-    assert tier_of(url, base=base) is tier
+    assert Tiers(base).of(url) is tier
+    if tier is not None:
+        assert Tiers(base).may_name(url.replace("%2D", "-"), own=True)
