@@ -1,0 +1,178 @@
+"""What a snapshot is to have: projects and versions out of reports, lists of requirements, names, a proxy's content.
+
+A report says for which interpreter and platform a distribution was installed; a list and a name say neither, so they
+want the wheels of every interpreter.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import NormalizedName, canonicalize_name
+from packaging.version import InvalidVersion, Version
+
+from scanner.errors import CgscanError, ConfigError, UsageError
+from scanner.image import Platform
+from scanner.report import SCHEMA
+
+if TYPE_CHECKING:
+    from scanner.limits import Limits
+    from scanner.manager import Retrieved
+
+_NOT_ASKED_FOR: Final = frozenset({"os", "conda"})
+_LOCKS: Final = frozenset(
+    {"uv.lock", "poetry.lock", "pdm.lock", "Pipfile.lock", "conda-lock.yml", "pixi.lock", "pyproject.toml"}
+)
+_SAYS_WHERE: Final = re.compile(
+    r"(?:-i|-f|--(?:index-url|extra-index-url|find-links|trusted-host|no-index|pre|prefer-binary|require-hashes"
+    r"|only-binary|no-binary))(?=[\s=]|$)"
+)
+"""Options of requirement files that name no project. Where indexes are is said on the command line."""
+_OPTION: Final = re.compile(r"--?[a-z-]{1,30}(?=[\s=]|$)")
+_COMMENT: Final = re.compile(r"(?:^|\s)#.*")
+_HASHES: Final = re.compile(r"\s--hash[=\s]\S+")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Want:
+    """A project, and the wheels of it that are needed: those of a version (else of the newest) that fit.
+
+    ``environment`` is the path of one, for its interpreter; empty for every interpreter. ``whole`` are file names of
+    wheels that must be read whole.
+    """
+
+    project: NormalizedName
+    version: Version | None = None
+    environment: str = ""
+    platform: Platform | None = None
+    whole: frozenset[str] = frozenset()
+
+
+def wants_of_words(words: Iterable[str], platform: Platform | None) -> Iterator[Want]:
+    """``NAME`` or ``NAME==VERSION`` as written on a command line; :class:`UsageError` for anything else."""
+    for word in words:
+        try:
+            yield _want(word, platform)
+        except ValueError as problem:
+            raise UsageError(f"{word[:200]!r}: {problem}", hint="write NAME or NAME==VERSION") from problem
+
+
+def wants_of_requirements(path: Path, platform: Platform | None, *, limits: Limits) -> list[Want]:
+    """The projects that a requirements file pins with ``==``; :class:`ConfigError` with every line that does not."""
+    if path.name in _LOCKS or (path.name.startswith("pylock.") and path.suffix == ".toml"):
+        raise UsageError(
+            f"{path}: not read yet, lines of a requirements file are",
+            hint="write one out of it, for example with 'uv export --format requirements-txt'",
+        )
+    wants: list[Want] = []
+    faults: list[str] = []
+    for number, line in _lines(_text(path, limits)):
+        try:
+            want = _want(line, platform)
+            if want.version is None:
+                faults.append(f"line {number}: {want.project} is not pinned with ==")
+            wants.append(want)
+        except ValueError as problem:  # the line is not shown: it may hold a password
+            faults.append(f"line {number}: {problem}")
+    if faults:
+        raise ConfigError(f"{path}: cannot be pulled as it is", faults=faults, hint="pin every project: NAME==VERSION")
+    return wants
+
+
+def wants_of_retrieved(entries: Iterable[Retrieved]) -> Iterator[Want]:
+    """What a repository manager's proxy holds, project by project."""
+    for entry in entries:
+        version = _version(entry.version)
+        if version is not None:
+            yield Want(project=entry.project, version=version)
+
+
+def wants_of_report(path: Path, *, limits: Limits) -> list[Want]:
+    """What the distributions of a report (``-o json``) were compared with; several reports may stand in one file."""
+    try:
+        found = json.loads(_text(path, limits))
+    except (ValueError, RecursionError) as problem:
+        raise UsageError(f"{path}: no JSON", hint="'cgscan scan -o json=FILE' writes a report") from problem
+    reports = found if isinstance(found, list) else [found]
+    if not reports or not all(isinstance(one, dict) and one.get("schema") == SCHEMA for one in reports):
+        raise UsageError(f"{path}: no report of cgscan's ({SCHEMA})", hint="'cgscan scan -o json=FILE' writes one")
+    try:
+        return [want for report in reports for want in _of_report(report)]
+    except (KeyError, TypeError, AttributeError, ValueError, CgscanError) as problem:
+        raise UsageError(f"{path}: a report that is not of its own schema") from problem
+
+
+def _of_report(report: Mapping[str, Any]) -> Iterator[Want]:
+    platform = report["target"]["platform"]
+    for line in report["distributions"]:
+        if line["origin"] in _NOT_ASKED_FOR:
+            continue
+        match = line["match"] if line["integrity"] == "modified" else None
+        yield Want(
+            project=canonicalize_name(line["name"]),
+            version=_version(line["version"]),
+            environment=line["environment"] or "",
+            platform=Platform.parse(platform) if platform else Platform.of_host(),
+            whole=frozenset({str(match["filename"])} if match else ()),
+        )
+
+
+def _want(text: str, platform: Platform | None) -> Want:
+    if text.startswith("-"):
+        option = _OPTION.match(text)
+        raise ValueError(f"the option {option[0] if option else ''} is not read".replace("  ", " "))
+    try:
+        requirement = Requirement(text)
+    except InvalidRequirement as problem:
+        raise ValueError("no requirement") from problem
+    if requirement.url:
+        raise ValueError("a requirement with a URL is no project of an index")
+    pins = list(requirement.specifier)
+    if len(pins) > 1 or any(pin.operator not in ("==", "===") or "*" in pin.version for pin in pins):
+        raise ValueError(f"{requirement.name} is not pinned with ==")
+    version = _version(pins[0].version) if pins else None
+    if pins and version is None:
+        raise ValueError(f"{requirement.name} is pinned to what is no version")
+    return Want(project=canonicalize_name(requirement.name), version=version, platform=platform)
+
+
+def _version(text: object) -> Version | None:
+    try:
+        return Version(text) if isinstance(text, str) else None
+    except InvalidVersion:
+        return None
+
+
+def _lines(text: str) -> Iterator[tuple[int, str]]:
+    """Requirements with the number of their first line; continued ones as one, without comments and hashes."""
+    start, joined = 0, ""
+    for number, line in enumerate([*text.splitlines(), ""], 1):
+        start = start if joined else number
+        joined += _COMMENT.sub("", line)
+        if joined.endswith("\\"):
+            joined = joined[:-1] + " "
+            continue
+        requirement, joined = _HASHES.sub("", joined).strip(), ""
+        if requirement and not _SAYS_WHERE.match(requirement):
+            yield start, requirement
+
+
+def _text(path: Path, limits: Limits) -> str:
+    """A whole file, no longer than the limit ``kept_total``."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(limits.kept_total + 1)
+    except OSError as problem:
+        raise UsageError(f"{path}: cannot be read: {problem.strerror}") from problem
+    if len(data) > limits.kept_total:
+        raise UsageError(f"{path}: longer than {limits.kept_total} bytes (limit kept_total)")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as problem:
+        raise UsageError(f"{path}: no text in UTF-8") from problem
