@@ -10,7 +10,9 @@ Words: pure values, no I/O of their own
     threads         threads that do not outlive an error of their caller
     digest          digests as values; streams that verify themselves while they are read
     compression     gzip, zstd or plain, told by their first bytes; bounded expansion
+    ahead           a stream that is read by a thread of its own, a bounded number of chunks ahead
     tarstream       the entries of a tar stream, to the end-of-archive blocks or an error
+    toc             the table of contents of an eStargz or zstd:chunked layer
     reference       TARGET strings as values
     image           Image, Layer, Platform; Directory and File targets
     record          RECORD rows: parse, normalise; where installers move things
@@ -22,6 +24,7 @@ Words: pure values, no I/O of their own
     distribution    Installed, Vendored, WheelFile; Finding
     bytecode        what the name and the header of a .pyc say
     index           Index, IndexFile, Role, Evidence
+    manager         what a repository manager tells of a proxy: Repository, Retrieved; Manager, Deleting
     owner           Owner: which package owns a file, and the digest it has for it
     rpmheader       one package of rpm's: its files
     rpmdb           rpm's package database in its three forms -> packages
@@ -29,9 +32,11 @@ Words: pure values, no I/O of their own
 
 Outside: the only modules that touch network, daemon and disk
     store           what is remembered between scans
+    snapshot        what indexes have answered, in one file for a place without network
     http            the one client; the only module that imports httpx
     sources         reference -> Image: registry, daemon, archive, layout, directory, file
     indexes         configuration -> Index: simple pages, local trees; reading remote wheels
+    managers        a repository manager's own interface: what a proxy has fetched, and deleting it
 
 Reasoning: pure, in the order of the data
     inventory       what one layer holds: Entry, Inventory
@@ -75,11 +80,14 @@ Reasoning: pure, in the order of the data
 
 Putting together
     secondlook      changed files read again, to say in what form they differ
+    prefetching     indexes are asked while layers are still read
     pipeline        scan(): the whole way of the data
     yamlfile        a YAML file as plain data, bounded
     values          one setting as a person writes it -> what it means
     config          flags, environment, file -> one frozen Settings
     run             settings -> reports -> outputs
+    wanted          reports, requirements and names -> which projects and versions a snapshot is to have
+    pulling         what is wanted x indexes -> a snapshot
     display         progress on a terminal
     cli             parse, call, print, exit status
 """

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from scanner.assessed import Assessed, Terms
 from scanner.claims import claims_denied
 from scanner.comparison import Comparing
+from scanner.discovery import places
 from scanner.distribution import Distribution, Finding, Installed, Integrity, Kind, Origin
 from scanner.identifying import Identified, Identifying
 from scanner.lines import Lines
@@ -89,13 +90,14 @@ class _Assessment:
         live, findings = without_stale(self._rootfs, done)
         if not self._terms.findings:
             return with_installed(live), []
-        left = strays(self._rootfs, self._owners, live)
+        known = places(self._rootfs)
+        left = strays(self._rootfs, self._owners, live, known)
         if identified := self._identified(left, live, found):
             live += identified
-            left = strays(self._rootfs, self._owners, live)
+            left = strays(self._rootfs, self._owners, live, known)
         findings += claims_denied(self._rootfs, self._owners, live)
         findings += self._owners.unread(one for one in rest if isinstance(one, Installed))
-        findings += unowned(left, environments_of(self._rootfs, live))
+        findings += unowned(left, environments_of(self._rootfs, live, known))
         return with_installed(live), findings
 
     def _overwritten(self, done: Sequence[Assessed]) -> list[Assessed]:

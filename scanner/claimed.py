@@ -37,7 +37,8 @@ class Claimed:
 def claimed(one: Installed) -> Claimed:
     """What the distribution's metadata claim, from the most precise list that is there."""
     if one.record is not None:
-        rows = {posixpath.normpath(f"{_home(one)}/{row.path}"): row for row in one.record.rows}
+        home = _home(one)
+        rows = {_below(home, row.path): row for row in one.record.rows}
         digests = {path: row.digest if row.algorithm == "sha256" else None for path, row in rows.items()}
         return Claimed(files=digests)
     if one.location.endswith("/EGG-INFO"):
@@ -58,7 +59,12 @@ def claimed_metadata(one: Installed) -> Iterator[str]:
         return
     for row in one.record.rows:
         if "-info" in row.path:
-            yield posixpath.normpath(f"{_home(one)}/{row.path}")
+            yield _below(_home(one), row.path)
+
+
+def _below(home: str, path: str) -> str:
+    """Where a row's path leads: it is normalised, but for ``..`` in front."""
+    return posixpath.normpath(f"{home}/{path}") if path.startswith("..") else f"{home}/{path}"
 
 
 def _home(one: Installed) -> str:

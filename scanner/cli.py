@@ -9,6 +9,8 @@ Nothing but click is imported here before a command runs, so that ``--help`` ans
 
 from __future__ import annotations
 
+import atexit
+import gc
 import io
 import os
 import signal
@@ -33,6 +35,8 @@ _WIDTH: Final = 100
 _INTERRUPTED: Final = 128 + 2
 _GRACE: Final = 3.0
 """Seconds from an interrupt to the end, for removing what was unpacked."""
+_COLLECTED: Final = (100_000, 50, 100)
+"""How seldom cycles are looked for (:func:`gc.set_threshold`)."""
 _CONTEXT: Final = {"help_option_names": ["-h", "--help"], "max_content_width": _WIDTH, "terminal_width": _WIDTH}
 
 
@@ -97,7 +101,7 @@ Exit status:
     "--index",
     metavar="INDEX",
     multiple=True,
-    help="An index of Chainguard's builds: a simple-API URL, a folder, or a name from the file.",
+    help="An index of Chainguard's builds: a simple-API URL, a folder, a snapshot, or a name from the file.",
 )
 @click.option("--upstream", metavar="INDEX", multiple=True, help="The same of PyPI's.")
 @click.option("--built-only", is_flag=True, help="The --index serves wheels that Chainguard built and nothing else.")
@@ -136,6 +140,11 @@ Exit status:
 @click.option("--no-cache", is_flag=True, help="Remember nothing, and use nothing that is remembered.")
 @_cache_dir
 @click.option("--prove", is_flag=True, help="Download every matched wheel whole and recompute its hashes.")
+@click.option(
+    "--lazy",
+    is_flag=True,
+    help="Read eStargz and zstd:chunked layers of a registry by their tables of contents, where that is less.",
+)
 @click.option(
     "--check-bytecode", is_flag=True, help="Compile sources again and compare, where it is this Python's byte code."
 )
@@ -274,6 +283,129 @@ def _progress(*, off: bool) -> Any:
 @commands.group(
     no_args_is_help=False,
     epilog="""\b
+Examples:
+  cgscan index pull company.cgindex --for report.json --index chainguard --upstream pypi
+  cgscan index show company.cgindex
+""",
+)
+def index() -> None:
+    """Make and read a snapshot of indexes, for use without network."""
+
+
+@index.command(
+    epilog="""\b
+Examples:
+  cgscan index pull app.cgindex --for registry.example/app:1.4 --index chainguard --upstream pypi
+  cgscan index pull app.cgindex --for report.json --requirements requirements.txt
+  cgscan index pull app.cgindex flask==3.0.2 numpy --max-age 0
+
+\b
+Exit status:
+  0  all of it is in the snapshot
+  2  some or all of it is not; what could be had is there, and the same command goes on from there
+""",
+)
+@click.argument("file", metavar="FILE")
+@click.argument("projects", metavar="[PROJECT[==VERSION]]...", nargs=-1)
+@click.option(
+    "--for",
+    "needed_for",
+    metavar="REPORT|TARGET",
+    multiple=True,
+    help="What a report (a file that ends with .json) or the scan of a TARGET needs; repeatable.",
+)
+@click.option(
+    "--requirements",
+    metavar="FILE",
+    multiple=True,
+    help="What the lines NAME==VERSION of a requirements file name; repeatable.",
+)
+@click.option(
+    "--max-age",
+    metavar="HOURS",
+    type=float,
+    default=24.0,
+    help="Answers that are younger are not asked for again.  [default: 24]",
+)
+@click.pass_context
+def pull(context: click.Context, /, file: str, projects: tuple[str, ...], **flags: Any) -> int:
+    """Add to the snapshot FILE what indexes have of projects; it is made where there is none.
+
+    Of a project every index is asked what it lists, and what the wheels of the version hold (of the newest where none
+    is said). A TARGET is scanned, and whatever that asks is kept, so that it can be scanned again offline.
+    """
+    from pathlib import Path  # noqa: PLC0415 - see the module's docstring
+
+    from scanner.config import gather  # noqa: PLC0415
+    from scanner.formats import snapshots  # noqa: PLC0415
+    from scanner.pulling import Asked, pull_into  # noqa: PLC0415
+
+    run = context.ensure_object(Run)
+    run.busy, run.quiet = True, flags["quiet"]
+    lists = {name: flags.pop(name) for name in ("needed_for", "requirements")}
+    asked = Asked(names=projects, fresh=flags.pop("max_age") * 3600, **lists)
+    settings = gather(flags, os.environ)
+    with _progress(off=run.quiet or flags["no_progress"]) as progress:
+        done = pull_into(Path(file), asked, settings, progress=progress)
+    run.note(
+        f"asked for {done.tally.asked} pages, read {done.tally.read} wheels; "
+        f"{done.tally.fresh} and {done.tally.stored} were there"
+    )
+    failures = sorted(set(done.tally.failures))
+    for failure in failures:
+        run.note(f"not pulled: {_one_line(failure)}")
+    if failures:
+        missing = "1 answer is missing" if len(failures) == 1 else f"{len(failures)} answers are missing"
+        raise CgscanError(
+            f"{file}: not all of it could be pulled ({missing})",
+            hint="what was pulled is there; the same command asks for the rest again",
+        )
+    _print(snapshots.render(file, done.size, done.sources, "table"))
+    return 0
+
+
+_PULLED: Final = frozenset(
+    {
+        "index", "upstream", "built_only", "config", "platform", "scope", "no_cache", "cache_dir", "prove", "lazy",
+        "limit", "plain_http", "ca_file", "authfile", "jobs", "quiet", "no_progress",
+    }
+)  # fmt: skip
+pull.params += [
+    parameter
+    for parameter in scan.params
+    if parameter.name in _PULLED or getattr(parameter, "opts", None) == ["--debug"]
+]
+"""The options of a scan that say what is asked and how."""
+
+
+@index.command(
+    name="show",
+    epilog="""\b
+Examples:
+  cgscan index show app.cgindex
+  cgscan index show app.cgindex -o json
+""",
+)
+@click.argument("file", metavar="FILE")
+@click.option(
+    "-o", "--output", metavar="FORMAT", type=click.Choice(["table", "json"]), default="table", help="table or json."
+)
+@_debug
+def show_snapshot(file: str, output: str) -> None:
+    """What is in the snapshot FILE and how old it is. Nothing is asked of any network."""
+    from pathlib import Path  # noqa: PLC0415 - see the module's docstring
+
+    from scanner.formats import snapshots  # noqa: PLC0415
+    from scanner.limits import DEFAULT_LIMITS  # noqa: PLC0415
+    from scanner.pulling import looked_into  # noqa: PLC0415
+
+    done = looked_into(Path(file), limits=DEFAULT_LIMITS)
+    _print(snapshots.render(file, done.size, done.sources, output))
+
+
+@commands.group(
+    no_args_is_help=False,
+    epilog="""\b
 Example:
   cgscan cache show
 """,
@@ -291,31 +423,32 @@ def _cache_command(epilog: str) -> Callable[[Callable[..., None]], click.Command
 
 @_cache_command("cgscan cache show --cache-dir /var/cache/cgscan")
 def show(**flags: Any) -> None:
-    """Where it is, what it holds and how big it is."""
-    folder, store = _opened_store(flags)
+    """Where it is, what it holds, how big it is and may become."""
+    folder, most, store = _opened_store(flags)
     sizes: dict[str, list[int]] = {}
     for kind, size in store.entries():
         sizes.setdefault(kind, []).append(size)
     lines = [f"{kind}: {len(of_kind)} entries, {sum(of_kind)} bytes\n" for kind, of_kind in sorted(sizes.items())]
     count, total = sum(map(len, sizes.values())), sum(map(sum, sizes.values()))
-    _print(f"{folder}: {count} entries, {total} bytes\n" + "".join(lines))
+    _print(f"{folder}: {count} entries, {total} bytes of at most {most} (limit cache)\n" + "".join(lines))
 
 
 @_cache_command("cgscan cache clear")
 def clear(**flags: Any) -> None:
     """Forget all of it. Later scans take longer and say the same."""
-    folder, store = _opened_store(flags)
+    folder, _, store = _opened_store(flags)
     _print(f"{folder}: {store.clear()} entries forgotten\n")
 
 
-def _opened_store(flags: dict[str, Any]) -> tuple[str, Any]:
+def _opened_store(flags: dict[str, Any]) -> tuple[str, int, Any]:
+    """Folder, the most bytes that are kept in it, and the store."""
     from scanner.config import gather  # noqa: PLC0415
     from scanner.store import DiskStore  # noqa: PLC0415
 
-    folder = gather(flags, os.environ).cache_dir
-    if folder is None:
+    settings = gather(flags, os.environ)
+    if settings.cache_dir is None:
         raise CgscanError("there is no cache folder", hint="name it with --cache-dir")
-    return str(folder), DiskStore(folder)
+    return str(settings.cache_dir), settings.limits.cache, DiskStore(settings.cache_dir)
 
 
 # -- around every command --------------------------------------------------------------------------
@@ -327,6 +460,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     click's own ``main`` is not used: it turns a broken pipe into status 1, which here means a policy.
     """
     run = Run()
+    if arguments is None:
+        _collect_seldom()
     _prepare_streams()
     with suppress(ValueError):  # not the main thread: whoever runs it there handles signals
         signal.signal(signal.SIGINT, _interrupt)
@@ -420,6 +555,12 @@ def _drop_stdout() -> None:
         sink = os.open(os.devnull, os.O_WRONLY)
         os.dup2(sink, sys.stdout.fileno())
         os.close(sink)
+
+
+def _collect_seldom() -> None:
+    """A scan makes a million tuples that stay, and few cycles: looking for them took a sixth of its time."""
+    gc.set_threshold(*_COLLECTED)
+    atexit.register(gc.freeze)  # what is left at the end goes with the process
 
 
 def _prepare_streams() -> None:

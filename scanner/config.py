@@ -11,14 +11,15 @@ Relative paths in it start at its own folder. It holds no secret, only the names
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
-from scanner.errors import CgscanError, ConfigError
+from scanner.errors import CgscanError, ConfigError, UsageError
 from scanner.image import Platform
 from scanner.index import IndexSpec, Role
+from scanner.indexes.kinds import REMOTE, kind_of, simple_url
 from scanner.limits import DEFAULT_LIMITS, Limits
 from scanner.policy import Policy
 from scanner.values import (
@@ -30,6 +31,7 @@ from scanner.values import (
     as_fail_on,
     as_host,
     as_jobs,
+    as_kind,
     as_limit,
     as_name,
     as_output,
@@ -45,7 +47,6 @@ from scanner.values import (
     meant,
     shown,
 )
-from scanner.yamlfile import read_yaml
 
 FILE_NAME: Final = "cgscan.yaml"
 _TABLE: Final = (Output(format="table"),)
@@ -66,6 +67,7 @@ class Settings:
     authfile: Path | None = None
     offline: bool = False
     prove: bool = False
+    lazy: bool = False
     check_bytecode: bool = False
     cache_dir: Path | None = None
     jobs: int = 4
@@ -126,6 +128,7 @@ SETTINGS: Final = (
     Setting(name="no_cache", read=as_switch),
     Setting(name="cache_dir", read=as_path, file="cache_dir"),
     Setting(name="prove", read=as_switch),
+    Setting(name="lazy", read=as_switch, file="lazy"),
     Setting(name="check_bytecode", read=as_switch),
     Setting(name="jobs", read=as_jobs, file="jobs"),
 )
@@ -135,7 +138,7 @@ _INDEX_KEYS: Final[Mapping[str, Reader]] = {
     "role": as_role,
     "url": as_url_without_secrets,
     "path": as_path,
-    "kind": as_name,
+    "kind": as_kind,
     "built_only": as_switch,
     "username_env": as_variable,
     "password_env": as_variable,
@@ -187,7 +190,7 @@ def _refusal(faults: Sequence[str], file: Path | None) -> ConfigError:
 def _settled(
     values: Mapping[str, Any], specs: tuple[IndexSpec, ...], file: Path | None, environment: Mapping[str, str]
 ) -> Settings:
-    same = ("platform", "ca_file", "authfile", "offline", "prove", "check_bytecode", "jobs")
+    same = ("platform", "ca_file", "authfile", "offline", "prove", "lazy", "check_bytecode", "jobs")
     policy = {key: values[key] for key in ("min_coverage", "min_evidence") if key in values}
     return Settings(
         indexes=specs,
@@ -285,8 +288,15 @@ def _user_folder(environment: Mapping[str, str], variable: str, below_home: str)
 # -- files -----------------------------------------------------------------------------------------
 
 
+def _tree(file: Path, faults: list[str]) -> Mapping[object, Any]:
+    """What a YAML file says."""
+    from scanner.yamlfile import read_yaml  # noqa: PLC0415 - most runs have no file, and PyYAML is slow to import
+
+    return _mapping(read_yaml(file), str(file), faults)
+
+
 def _from_file(file: Path, faults: list[str]) -> dict[str, Any]:
-    tree = _mapping(read_yaml(file), str(file), faults)
+    tree = _tree(file, faults)
     paths = [setting.file.partition(".") for setting in SETTINGS if setting.file]
     _check_keys(tree, [head for head, _, _ in paths], "", faults)
     for section in ("policy", "registries"):
@@ -306,7 +316,7 @@ def _from_file(file: Path, faults: list[str]) -> dict[str, Any]:
 
 def _from_policy_file(file: Path, faults: list[str]) -> dict[str, Any]:
     """A policy file holds what stands below ``policy:`` in the configuration file."""
-    tree = _mapping(read_yaml(file), str(file), faults)
+    tree = _tree(file, faults)
     _check_keys(tree, [setting.name for setting in _POLICY], str(file), faults)
     given = [setting for setting in _POLICY if tree.get(setting.name) is not None]
     return _read_all([(setting, f"{file}.{setting.name}", tree[setting.name]) for setting in given], faults)
@@ -356,7 +366,24 @@ def _index_parts(value: object, where: str, faults: list[str]) -> dict[str, Any]
         faults.append(f"{where}: needs one of url and path")
     if parts.get("built_only") and parts.get("role") is Role.UPSTREAM:
         faults.append(f"{where}.built_only: is for the role chainguard")
+    faults.extend(f"{where}.{fault}" for fault in _faults_of_kind(parts))
     return parts
+
+
+def _faults_of_kind(parts: Mapping[str, Any]) -> Iterator[str]:
+    """Whether the URL can be one of an index of its kind."""
+    kind, url = parts.get("kind"), parts.get("url")
+    if url is None or url.startswith("file:"):
+        if kind in REMOTE:
+            yield f"kind: {kind} is for a url of https or http"
+        return
+    if kind not in (None, *REMOTE):
+        yield f"kind: {kind} is for a path or a file:// URL"
+        return
+    try:
+        simple_url(url, kind or kind_of(url))
+    except UsageError as problem:
+        yield f"url: {problem.message}{f'; {problem.hint}' if problem.hint else ''}"
 
 
 def _mapping(value: object, where: str, faults: list[str]) -> Mapping[object, Any]:

@@ -32,15 +32,17 @@ class Places:
 
 
 def places(rootfs: RootFS) -> Places:
-    """The environments of a tree."""
+    """The environments of a tree; every folder of it is looked at."""
     named: set[str] = set()
-    pending = list(_folders("", rootfs.node("/")))
-    for path, node in pending:
-        name = path.rpartition("/")[2]
-        if name in _NAMES:
-            named.add(path)
-        if name not in _PASSED and not name.endswith(_INFO):
-            pending.extend(_folders(path, node))
+    root = rootfs.node("/")
+    pending = [("", (root.children if root is not None else None) or {})]
+    for path, children in pending:
+        for name, child in children.items():
+            if child.children:
+                if name in _NAMES:
+                    named.add(f"{path}/{name}")
+                if name not in _PASSED and not name.endswith(_INFO):
+                    pending.append((f"{path}/{name}", child.children))
     possible = {path for path in _FLAT if rootfs.resolve(path) == path and rootfs.children(path)}
     return Places(
         named=frozenset(path for path in named if not _is_unpacked_by_conda(rootfs, path)),
@@ -58,11 +60,6 @@ def is_standard_library(path: str, node: Node) -> bool:
     """Whether a folder is ``lib/pythonX.Y`` with the standard library in it."""
     children = node.children or {}
     return bool(_LIBRARY.fullmatch(path.rpartition("/")[2])) and "os.py" in children and "site.py" in children
-
-
-def _folders(path: str, node: Node | None) -> list[tuple[str, Node]]:
-    children = node.children if node is not None else None
-    return [(f"{path}/{name}", child) for name, child in (children or {}).items() if child.children]
 
 
 def _is_unpacked_by_conda(rootfs: RootFS, path: str) -> bool:

@@ -13,7 +13,7 @@ from rich.table import Column
 from rich.text import Text
 
 from scanner.formats.text import escaped
-from scanner.progress import Event, Found, LayerDone, LayerRead, Matched, Opened, Progress
+from scanner.progress import Event, Found, LayerDone, LayerRead, Matched, Opened, Progress, Pulled, Pulling
 
 _LABEL = 40
 
@@ -54,7 +54,9 @@ class _Display:
                     pass
                 case Found(distributions=count):
                     self._start(self._matching, "matching", count)
-                case Matched():
+                case Pulling(projects=count):
+                    self._start(self._matching, "pulling", count)
+                case Matched() | Pulled():
                     self._matching.advance(self._task)
 
     def stop(self) -> None:

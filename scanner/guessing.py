@@ -10,11 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from email.parser import HeaderParser
 from typing import TYPE_CHECKING, Final
 
-from packaging.markers import InvalidMarker, UndefinedComparison, UndefinedEnvironmentName
-from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import NormalizedName, canonicalize_name
 
 from scanner.record import landing
@@ -83,6 +80,8 @@ def required(metadata: Iterable[bytes], python: tuple[int, int] | None) -> Itera
     if python is not None:
         version = f"{python[0]}.{python[1]}"
         environment.update(python_version=version, python_full_version=f"{version}.0")
+    from email.parser import HeaderParser  # noqa: PLC0415 - slow to import, and nearly no scan has anything to guess
+
     seen: set[NormalizedName] = set()
     for data in metadata:
         text = data[:_HEADER_BYTES].decode("utf-8", "replace")
@@ -94,6 +93,9 @@ def required(metadata: Iterable[bytes], python: tuple[int, int] | None) -> Itera
 
 
 def _required(line: str, environment: Mapping[str, str]) -> NormalizedName | None:
+    from packaging.markers import InvalidMarker, UndefinedComparison, UndefinedEnvironmentName  # noqa: PLC0415 - as above
+    from packaging.requirements import InvalidRequirement, Requirement  # noqa: PLC0415
+
     try:
         requirement = Requirement(str(line)[:1000])
         if requirement.marker is not None and not requirement.marker.evaluate(dict(environment)):

@@ -58,15 +58,19 @@ class Candidate:
         folder = self.contents.dist_info + "/"
         keys = {}
         for member, content in self.contents.members.items():
-            where = landing(member)
-            path = f"*.dist-info/{member[len(folder) :]}" if member.startswith(folder) else where.path
-            keys[member] = (f"{where.scheme}:{path}", content.sha256)
+            if member.startswith(folder):
+                place = f"lib:*.dist-info/{member[len(folder) :]}"
+            else:
+                where = landing(member)
+                place = f"{where.scheme}:{where.path}"
+            keys[member] = (place, content.sha256)
         return keys
 
     def part(self, member: str) -> str | None:
         """The member's path below dist-info, None outside."""
-        folder = self.contents.dist_info + "/"
-        return member[len(folder) :] if member.startswith(folder) else None
+        folder = self.contents.dist_info
+        inside = member.startswith(folder) and member.startswith("/", len(folder))
+        return member[len(folder) + 1 :] if inside else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -359,8 +363,10 @@ class _Contest:
 
     def _sets_apart(self, fit: Fit, row: RowFit) -> bool:
         key = fit.candidate.keys[row.member]
-        others = (keys for origin, keys in self._keys.items() if origin is not fit.candidate.origin)
-        return fit.candidate.contents.members[row.member].size > 0 and not any(key in keys for keys in others)
+        for origin, keys in self._keys.items():
+            if origin is not fit.candidate.origin and key in keys:
+                return False
+        return fit.candidate.contents.members[row.member].size > 0
 
     @staticmethod
     def _complete_upstream(fit: Fit) -> bool:

@@ -26,6 +26,7 @@ _HOPS: Final = 40
 _STEPS: Final = 1024
 """Components on the way to one path, those of links included; more is an attack on the time a look-up takes."""
 _PLAIN: Final = frozenset({"file", "directory", "symlink", "other"})
+_DOTS: Final = frozenset({"", ".", ".."})
 _DIRECTORY: Final = Entry("", "", "directory")
 
 
@@ -70,7 +71,26 @@ def find_in(root: Node, path: str, *, follow_last: bool, beside: _Beside | None 
     ``beside`` gives the folders of opened archives in a folder. Only the path itself leads into one, no link does;
     and links in one do not lead out of it.
     """
-    todo = _split(path)[::-1]
+    parts = _split(path)
+    straight = _straight(root, parts)
+    return (parts, straight) if straight is not None else _followed(root, parts, follow_last=follow_last, beside=beside)
+
+
+def _straight(root: Node, parts: list[str]) -> Node | None:
+    """What stands at the end of a way without links and dots: nearly all of them. None where it may have some."""
+    node = root
+    if len(parts) > _STEPS:
+        return None
+    for part in parts:
+        child = node.children.get(part) if node.children else None
+        if child is None or child.entry.kind == "symlink":
+            return None
+        node = child
+    return node
+
+
+def _followed(root: Node, parts: list[str], *, follow_last: bool, beside: _Beside | None) -> _Found | None:
+    todo = parts[::-1]
     own = len(todo)
     trail: list[tuple[str, Node]] = []
     node = root
@@ -124,6 +144,8 @@ class Merging:
         self._limits = limits
         self._made = 0
         self._parents: dict[str, Node] = {}
+        self._depths: dict[str, int] = {}
+        """How deep the known parents are."""
         self._pending: list[Entry] = []
         self._stripped: dict[int, Node] = {}
         """Directories that have nothing of lower layers any more, by identity."""
@@ -227,7 +249,7 @@ class Merging:
 
     def _parent(self, folder: str, layer: int) -> Node:
         """The directory an entry goes into, made if it is not there; links are followed inside the root."""
-        known = self._parents.get(folder)
+        known = self._parents.get(folder) or self._straight_to(folder, layer)
         if known is not None:
             return known
         todo = _split(folder)[::-1]
@@ -255,7 +277,27 @@ class Merging:
             if hops > _HOPS or steps > _STEPS or len(trail) > self._limits.depth:
                 raise _Lost("a link among its parents loops" if hops > _HOPS else "links lead it too deep")
         self._parents[folder] = trail[-1]
+        self._depths[folder] = len(trail)
         return trail[-1]
+
+    def _straight_to(self, folder: str, layer: int) -> Node | None:
+        """The directory by the nearest known one above it; None where there is a link, a dot or too many on the way."""
+        missing: list[str] = []
+        above = folder
+        while above and above not in self._parents:
+            missing.append(above)
+            above = above.rpartition("/")[0]
+        node, depth = self._parents.get(above, self.root), self._depths.get(above, 1)
+        for path in reversed(missing):
+            name = path.rpartition("/")[2]
+            assert node.children is not None
+            child = node.children.get(name)
+            if name in _DOTS or depth >= self._limits.depth or (child is not None and child.entry.kind == "symlink"):
+                return None
+            node = child if child is not None and child.children is not None else self._make(node.children, name, layer)
+            depth += 1
+            self._parents[path], self._depths[path] = node, depth
+        return node if missing else None
 
     def _make(self, children: dict[str, Node], name: str, layer: int) -> Node:
         """A folder that no entry names. One entry can ask for hundreds, so they count like entries."""

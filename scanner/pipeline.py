@@ -5,27 +5,25 @@ from __future__ import annotations
 import datetime as dt
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from scanner.assess import Examined, examine, order
 from scanner.assessed import Terms
 from scanner.compression import decompressed
 from scanner.distribution import Finding
 from scanner.errors import IndexUnavailable, LimitExceeded, UnsupportedTarget
-from scanner.explaining import Explainer
-from scanner.explaining.asked import Asked, not_there
-from scanner.explanation import Account, Explanation
 from scanner.finders import find, stale_bytecode
 from scanner.image import Directory, File, Image, Layer, Platform, Target
-from scanner.index import Index
-from scanner.inventories import PROGRAMS, KeepCode, take_directory, take_file, take_inventory
+from scanner.index import Dated, Index
+from scanner.inventories import PROGRAMS, KeepCode, take_directory, take_file, take_inventory, take_listed
 from scanner.inventories.remembered import InventoryMemory
 from scanner.inventory import Inventory
 from scanner.limits import DEFAULT_LIMITS, Limits
 from scanner.lower import hidden_in, lower_trees
+from scanner.prefetching import Prefetching
 from scanner.progress import Found, LayerDone, LayerRead, Matched, Opened, Progress, silent
 from scanner.recompiling import Spool, compare
 from scanner.reference import Reference
@@ -36,6 +34,10 @@ from scanner.sources import SourceOptions, open_targets
 from scanner.store import NoStore, Store
 from scanner.threads import threads
 
+if TYPE_CHECKING:
+    from scanner.explaining.asked import Asked
+    from scanner.explanation import Account, Explanation
+
 _READ: Final = "cgscan reads wheels, zipapps, PEX, eggs and other zip files, tars, image archives and folders"
 
 
@@ -43,7 +45,8 @@ _READ: Final = "cgscan reads wheels, zipapps, PEX, eggs and other zip files, tar
 class Options:
     """How a target is scanned. ``platform`` ``"all"`` gives a report for every image of an index.
 
-    ``all_layers`` is whether what lower layers still carry though it is hidden is judged as well;
+    ``lazy`` is whether layers are read by their tables of contents where they have one, unless ``check_bytecode`` needs
+    all of their bytes; ``all_layers`` is whether what lower layers still carry though it is hidden is judged as well;
     ``check_bytecode`` whether sources are compiled again and compared with their byte code.
     """
 
@@ -52,6 +55,7 @@ class Options:
     source: SourceOptions = field(default_factory=SourceOptions)
     store: Store = field(default_factory=NoStore)
     prove: bool = False
+    lazy: bool = False
     offline: bool = False
     jobs: int = 4
     all_layers: bool = False
@@ -83,6 +87,8 @@ def explain(
     It is the whole scan, so that the verdict is the scan's. Raises what :func:`scan` raises, and
     :class:`scanner.errors.UsageError` where there is no such distribution.
     """
+    from scanner.explaining.asked import not_there  # noqa: PLC0415 - a scan does without all that explains
+
     with open_targets(reference, platform=options.platform, options=options.source) as targets:
         works = [_explain_one(target, asked, indexes, options, progress) for target in targets]
     found = tuple(explanation for explanation, _ in works if explanation.distributions)
@@ -96,6 +102,8 @@ class _Tree:
     """A tree of the target with its distributions judged: what runs, or what some lower layers made."""
 
     rootfs: RootFS
+    listed: frozenset[int]
+    """The layers that were read by their tables of contents."""
     examined: Examined
     findings: tuple[Finding, ...]
     terms: Terms
@@ -106,16 +114,18 @@ def _scan_one(target: Target, indexes: Sequence[Index], options: Options, progre
     lines: list[DistributionLine] = []
     findings: list[Finding] = []
     answers: set[bool | None] = set()
+    listed: frozenset[int] = frozenset()
     for tree in _trees(target, indexes, options, progress, timing):
         lines += [line for _, line in tree.examined.pairs]
         findings += tree.findings
         answers.add(tree.examined.answered)
+        listed = tree.listed
     _check_answers(answers, lines, options)
     lines.sort(key=order)
     return Report(
         scanned_at=_now(),
         timing=timing,
-        target=_target_line(target),
+        target=_target_line(target, listed),
         indexes=_index_lines(indexes),
         summary=summarise(lines),
         distributions=tuple(lines),
@@ -127,23 +137,28 @@ def _explain_one(
     target: Target, asked: Asked, indexes: Sequence[Index], options: Options, progress: Progress
 ) -> tuple[Explanation, list[DistributionLine]]:
     """The explanation, and the lines of all distributions."""
+    from scanner.explaining import Explainer  # noqa: PLC0415 - as above
+    from scanner.explanation import Explanation  # noqa: PLC0415
+
     timing: dict[str, float] = {}
     lines: list[DistributionLine] = []
     findings: list[Finding] = []
     accounts: list[Account] = []
     answers: set[bool | None] = set()
+    listed: frozenset[int] = frozenset()
     for tree in _trees(target, indexes, options, progress, timing):
         explainer = Explainer(tree.rootfs, tree.examined, tree.terms)
         accounts += [explainer.account(one, line) for one, line in tree.examined.pairs if asked.means(line)]
         lines += [line for _, line in tree.examined.pairs]
         findings += tree.findings
         answers.add(tree.examined.answered)
+        listed = tree.listed
     _check_answers(answers, lines, options)
     concerning = [finding for finding in findings if asked.concerns(finding, accounts)]
     explanation = Explanation(
         scanned_at=_now(),
         timing=timing,
-        target=_target_line(target),
+        target=_target_line(target, listed),
         indexes=_index_lines(indexes),
         name=asked.name,
         distributions=tuple(sorted(accounts, key=lambda account: order(account.distribution))),
@@ -162,9 +177,11 @@ def _trees(
     target: Target, indexes: Sequence[Index], options: Options, progress: Progress, timing: dict[str, float]
 ) -> Iterator[_Tree]:
     """What runs, with its distributions judged; then, if asked for, lower layers with what they hide."""
-    with closing(Spool(options.limits)) if options.check_bytecode else nullcontext() as spool:
+    early = Prefetching(() if options.offline else indexes, platform=_platform(target, options))
+    with early, closing(Spool(options.limits)) if options.check_bytecode else nullcontext() as spool:
         with _timed(timing, "read"):
-            inventories = _inventories(target, options, progress, spool.keep if spool else None)
+            inventories = _inventories(target, options, progress, spool.keep if spool else None, early)
+            listed = frozenset(number for number, one in enumerate(inventories) if one.listed)
         with _timed(timing, "merge"):
             rootfs = RootFS.of(inventories, limits=options.limits)
         with _timed(timing, "bytecode"):
@@ -182,10 +199,10 @@ def _trees(
     with _timed(timing, "match"):
         examined = examine(rootfs, distributions, terms)
     findings = (*examined.findings, *rootfs.findings, *stale, *(one for one in found if isinstance(one, Finding)))
-    yield _Tree(rootfs=rootfs, examined=examined, findings=findings, terms=terms)
+    yield _Tree(rootfs=rootfs, listed=listed, examined=examined, findings=findings, terms=terms)
     del rootfs, found, distributions, examined
     for lower in lower_trees(inventories, hidden, terms):
-        yield _Tree(rootfs=lower.rootfs, examined=lower.examined, findings=(), terms=terms)
+        yield _Tree(rootfs=lower.rootfs, listed=listed, examined=lower.examined, findings=(), terms=terms)
 
 
 def _terms(target: Target, indexes: Sequence[Index], options: Options, progress: Progress) -> Terms:
@@ -198,28 +215,32 @@ def _terms(target: Target, indexes: Sequence[Index], options: Options, progress:
         jobs=max(options.jobs, 4),
         deadline=time.monotonic() + options.limits.index_seconds,
         on_matched=lambda name: progress(Matched(name=name)),
-        look_again=SecondLook(target=target, limits=options.limits),
+        look_again=SecondLook(target=target, limits=options.limits, store=options.store, lazy=options.lazy),
     )
 
 
 # --- reading ---
 
 
-def _inventories(target: Target, options: Options, progress: Progress, keep_code: KeepCode | None) -> list[Inventory]:
+def _inventories(
+    target: Target, options: Options, progress: Progress, keep_code: KeepCode | None, early: Prefetching
+) -> list[Inventory]:
     limits = options.limits
     match target:
         case Image():
-            return _image_inventories(target, options, progress, keep_code)
+            return _image_inventories(target, options, progress, keep_code, early)
         case Directory(path=path):
             progress(Opened(reference=target.reference, layers=1, size=None))
-            return [take_directory(path, limits=limits, keep_code=keep_code)]
+            inventory = take_directory(path, limits=limits, keep_code=keep_code, on_kept=early.see_document)
         case File():
             progress(Opened(reference=target.reference, layers=1, size=target.path.stat().st_size))
-            return [_file_inventory(target, limits, keep_code)]
+            inventory = _file_inventory(target, limits, keep_code)
+    early.see(inventory)
+    return [inventory]
 
 
 def _image_inventories(
-    image: Image, options: Options, progress: Progress, keep_code: KeepCode | None
+    image: Image, options: Options, progress: Progress, keep_code: KeepCode | None, early: Prefetching
 ) -> list[Inventory]:
     """The layers' inventories, read side by side; memory is bounded by the number of jobs."""
     sizes = [layer.size for layer in image.layers]
@@ -230,15 +251,22 @@ def _image_inventories(
     memory = InventoryMemory(options.store, limits=options.limits)
 
     def read(number: int, layer: Layer) -> Inventory:
-        known = memory.get(layer) if keep_code is None else None
+        known = memory.get(layer, lazy=options.lazy) if keep_code is None else None
         if known is not None:
             total.add(known)
+            early.see(known)
             progress(LayerDone(layer=number, remembered=True))
             return known
         what = f"layer {number} ({layer.digest or layer.diff_id})"
-        with layer.tar(options.limits, lambda read: progress(LayerRead(layer=number, read=read))) as tar:
-            inventory = take_inventory(tar, limits=options.limits, what=what, keep_code=keep_code)
+        lazily = options.lazy and keep_code is None
+        inventory = take_listed(layer, limits=options.limits, what=what) if lazily else None
+        if inventory is None:
+            with layer.tar(options.limits, lambda read: progress(LayerRead(layer=number, read=read))) as tar:
+                inventory = take_inventory(
+                    tar, limits=options.limits, what=what, keep_code=keep_code, on_kept=early.see_document
+                )
         total.add(inventory)
+        early.see(inventory)
         memory.put(layer, inventory)
         progress(LayerDone(layer=number, remembered=False))
         return inventory
@@ -302,12 +330,23 @@ def _bundle_inventory(file: File, limits: Limits) -> Inventory:
 
 
 def _now() -> str:
-    return dt.datetime.now(dt.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return _in_utc(time.time())
+
+
+def _in_utc(seconds: float) -> str:
+    return dt.datetime.fromtimestamp(seconds, dt.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def _index_lines(indexes: Sequence[Index]) -> tuple[IndexLine, ...]:
     return tuple(
-        IndexLine(name=index.name, role=index.role, kind=index.kind, url=index.url, built_only=index.built_only)
+        IndexLine(
+            name=index.name,
+            role=index.role,
+            kind=index.kind,
+            url=index.url,
+            built_only=index.built_only,
+            as_of=_in_utc(index.as_of) if isinstance(index, Dated) and index.as_of is not None else None,
+        )
         for index in indexes
     )
 
@@ -319,7 +358,7 @@ def _platform(target: Target, options: Options) -> Platform | None:
     return options.platform if isinstance(options.platform, Platform) else Platform.of_host()
 
 
-def _target_line(target: Target) -> TargetLine:
+def _target_line(target: Target, listed: Container[int]) -> TargetLine:
     match target:
         case Image():
             return TargetLine(
@@ -334,8 +373,9 @@ def _target_line(target: Target) -> TargetLine:
                         size=layer.size,
                         media_type=layer.media_type,
                         created_by=layer.created_by,
+                        checked="contents" if number in listed else "digest",
                     )
-                    for layer in target.layers
+                    for number, layer in enumerate(target.layers)
                 ),
             )
         case Directory():

@@ -18,7 +18,7 @@ from scanner.scripts import entry_points
 
 if TYPE_CHECKING:
     from scanner.distribution import Installed
-    from scanner.rootfs import RegularFile, RootFS
+    from scanner.rootfs import Node, RegularFile, RootFS
     from scanner.wheel import WheelContents
 
 _MOST_SAID: Final = 100
@@ -72,6 +72,9 @@ class InstalledSite:
         self._environment = replace(environment, twin=None) if self._has_own_twin(environment) else environment
         self._said = self._inside(said_places(installed.record, self._base()))
         self._homes: tuple[WheelContents | None, Mapping[str, Landing]] = (None, {})
+        self._looked: dict[str, SiteFile | None] = {}
+        """By module: most of one candidate's are another's too."""
+        self._folders: dict[str, Mapping[str, Node]] = {}
 
     def _inside(self, said: Mapping[str, tuple[str, ...]]) -> Mapping[str, tuple[str, ...]]:
         """The same without places outside of the archive that the distribution is in: its RECORD may name anything."""
@@ -101,17 +104,32 @@ class InstalledSite:
 
     def look(self, member: str, contents: WheelContents) -> SiteFile | None:
         """The regular file at the first place where the member may have been put and something is."""
-        for path in self._places(member, contents):
-            file = self._rootfs.file(path)
-            if file is not None:
-                found = _site_file(path, file)
-                return replace(found, others=True) if (path, file.sha256) in self._others else found
-        return None
+        shared = self._is_module(member, contents)
+        if shared and member in self._looked:
+            return self._looked[member]
+        found = next((file for path in self._places(member, contents) if (file := self._look_at(path))), None)
+        if shared:
+            self._looked[member] = found
+        return found
+
+    def _look_at(self, path: str) -> SiteFile | None:
+        """The regular file at a path; a folder is gone to once for all that is in it."""
+        folder, _, name = path.rpartition("/")
+        there = self._folders.get(folder)
+        if there is None:
+            there = self._folders[folder] = self._rootfs.children(folder)
+        node = there.get(name)
+        if node is None or node.entry.kind != "file" or node.entry.sha256 is None:
+            file = self._rootfs.file(path) if node is None or node.entry.kind == "symlink" else None
+            found = _site_file(path, file) if file is not None else None
+        else:
+            found = SiteFile(path=path, sha256=node.entry.sha256, since=node.since, writers=node.writers)
+        return replace(found, others=True) if found and (path, found.sha256) in self._others else found
 
     def place(self, member: str, contents: WheelContents) -> str:
         """Where RECORD has it; without its word the most likely place."""
         said = self._said_of(landing(member), contents) if not self._is_metadata(member, contents) else iter(())
-        return next(said, None) or next(self._places(member, contents))
+        return next(said, None) or self._first_place(member, contents)
 
     def read(self, file: SiteFile) -> bytes | None:
         """The bytes of a script, if they were kept."""
@@ -131,13 +149,18 @@ class InstalledSite:
         stems: dict[str, set[str]] = {}
         for member in contents.members:
             if member.endswith(".py"):
-                folder, _, name = next(self._places(member, contents)).rpartition("/")
+                folder, _, name = self._first_place(member, contents).rpartition("/")
                 stems.setdefault(folder, set()).add(name[:-3])
         return sum(
             name.endswith(".pyc") and name.partition(".")[0] in known and node.entry.kind == "file"
             for folder, known in stems.items()
             for name, node in self._rootfs.children(f"{folder}/__pycache__").items()
         )
+
+    def _first_place(self, member: str, contents: WheelContents) -> str:
+        if self._is_module(member, contents):
+            return f"{self._environment.path}/{member}"
+        return next(self._places(member, contents))
 
     def _places(self, member: str, contents: WheelContents) -> Iterator[str]:
         folder = contents.dist_info + "/"
@@ -187,9 +210,15 @@ class InstalledSite:
             self._homes = (contents, found)
         return self._homes[1]
 
+    @classmethod
+    def _is_module(cls, member: str, contents: WheelContents) -> bool:
+        """Whether it goes into the environment just as it stands in the wheel: nearly all do."""
+        return ".data/" not in member and not cls._is_metadata(member, contents)
+
     @staticmethod
     def _is_metadata(member: str, contents: WheelContents) -> bool:
-        return member.startswith(contents.dist_info + "/")
+        folder = contents.dist_info
+        return member.startswith(folder) and member.startswith("/", len(folder))
 
 
 class UnpackedSite:

@@ -50,7 +50,21 @@ class Matched:
     name: str
 
 
-Event: TypeAlias = Opened | LayerRead | LayerDone | Found | Matched
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pulling:
+    """``projects`` are to be pulled into a snapshot."""
+
+    projects: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pulled:
+    """One project is in the snapshot."""
+
+    name: str
+
+
+Event: TypeAlias = Opened | LayerRead | LayerDone | Found | Matched | Pulling | Pulled
 Progress: TypeAlias = Callable[[Event], None]
 
 

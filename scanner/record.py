@@ -8,25 +8,27 @@ or hold line breaks (pypa/installer#354).
 
 from __future__ import annotations
 
-import base64
 import binascii
 import csv
 import io
 import posixpath
 import re
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 _DIGEST_SIZES: Final = {"sha256": 32, "sha384": 48, "sha512": 64}
 _DATA = re.compile(r"[^/]+\.data/(?P<scheme>purelib|platlib|scripts|data|headers)/(?P<rest>.+)")
+_PLAIN_CLAIM: Final = len("sha256=") + 43
 _FIELD_LIMIT: Final = 1024 * 1024
 _MOST_ROWS: Final = 1_000_000
 _MOST_FAULTS: Final = 1_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """One row. ``digest`` is raw bytes, None where the row claims none or a weak one; ``size`` is bytes."""
+class Row(NamedTuple):
+    """One row. ``digest`` is raw bytes, None where the row claims none or a weak one; ``size`` is bytes.
+
+    A tuple, because the RECORDs of one image have a hundred thousand rows.
+    """
 
     path: str
     algorithm: str | None
@@ -63,6 +65,8 @@ def parse_record(data: bytes) -> Record:
         for fields in reader:
             if len(fields) == 1 and "\n" in fields[0]:
                 end = "a quote is opened and never closed"
+            elif (row := _plain(fields)) is not None:
+                rows.append(row)
             elif fields:
                 _take(fields, rows, faults, reader.line_num)
             if len(rows) > _MOST_ROWS or len(faults) > _MOST_FAULTS:
@@ -75,11 +79,26 @@ def parse_record(data: bytes) -> Record:
     return Record(rows=tuple(rows), faults=tuple(faults), complete=end is None)
 
 
+def _plain(fields: list[str]) -> Row | None:
+    """A row written as nearly all are, read the short way; None for any other."""
+    if len(fields) != 3 or len(fields[1]) != _PLAIN_CLAIM or not fields[2].isdecimal():
+        return None
+    name, claim, size = fields
+    path = normalise(name)
+    if path is None or not claim.startswith("sha256=") or not size.isascii() or len(size) > 18:
+        return None
+    try:
+        digest = binascii.a2b_base64(claim[7:].replace("-", "+").replace("_", "/") + "=", strict_mode=True)
+    except ValueError:
+        return None
+    return Row(path, "sha256", digest, int(size)) if len(digest) == 32 else None
+
+
 def _take(fields: list[str], rows: list[Row], faults: list[str], line: int) -> None:
     if len(fields) < 3:
         fields = [*fields, *[""] * (3 - len(fields))]
-    # An unquoted comma in a name splits it: the last two fields are digest and size.
-    name, claim, size = ",".join(fields[:-2]), fields[-2], fields[-1]
+    *names, claim, size = fields
+    name = ",".join(names)  # an unquoted comma in a name splits it
     path = normalise(name)
     if path is None:
         faults.append(f"line {line}: the path {name[:200]!r} is none")
@@ -88,7 +107,7 @@ def _take(fields: list[str], rows: list[Row], faults: list[str], line: int) -> N
     if claim and digest is None:
         faults.append(f"line {line}: the digest {claim[:100]!r} proves nothing")
     length = int(size) if size.isascii() and size.isdigit() and len(size) < 19 else None
-    rows.append(Row(path=path, algorithm=algorithm, digest=digest, size=length))
+    rows.append(Row(path, algorithm, digest, length))
 
 
 def _digest(claim: str) -> tuple[str | None, bytes | None]:
@@ -97,9 +116,9 @@ def _digest(claim: str) -> tuple[str | None, bytes | None]:
     Padding, the plain alphabet and hex are taken too: none of them can be mistaken for another.
     """
     algorithm, equals, value = claim.partition("=")
-    algorithm = algorithm.strip().lower()
-    if not equals:
+    if not equals:  # no claim, as of byte code, or none that can be read
         return None, None
+    algorithm = algorithm.strip().lower()
     size = _DIGEST_SIZES.get(algorithm, 0)
     try:
         raw = bytes.fromhex(value) if len(value) == 2 * size else _base64(value)
@@ -109,8 +128,8 @@ def _digest(claim: str) -> tuple[str | None, bytes | None]:
 
 
 def _base64(value: str) -> bytes:
-    bare = value.rstrip("=").replace("+", "-").replace("/", "_")
-    return base64.b64decode(bare + "=" * (-len(bare) % 4), altchars=b"-_", validate=True)
+    bare = value.rstrip("=").replace("-", "+").replace("_", "/")
+    return binascii.a2b_base64(bare + "=" * (-len(bare) % 4), strict_mode=True)
 
 
 def normalise(name: str) -> str | None:
@@ -120,6 +139,8 @@ def normalise(name: str) -> str | None:
     that names nothing.
     """
     name = name.replace("\\", "/").lstrip("/")
+    if name and "/." not in name and "//" not in name and "\0" not in name and name[0] != "." and name[-1] != "/":
+        return name  # nearly all
     path = posixpath.normpath(name) if name else "."
     return None if path in (".", "..") or "\0" in path else path
 
@@ -137,7 +158,7 @@ class Landing:
 
 def landing(member: str) -> Landing:
     """Where the wheel's member goes (binary distribution format, "Installing a wheel", the spread step)."""
-    found = _DATA.fullmatch(member)
+    found = _DATA.fullmatch(member) if ".data/" in member else None
     if not found:
         return Landing("lib", member)
     scheme = "lib" if found["scheme"] in ("purelib", "platlib") else found["scheme"]

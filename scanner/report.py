@@ -48,13 +48,16 @@ APPLICABLE: Final = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LayerLine:
-    """One layer of the target. ``size`` is stored bytes."""
+    """One layer of the target. ``size`` is stored bytes; ``checked`` is ``digest``, or ``contents`` where only the
+    digests of its table of contents and of the files read by it were checked.
+    """
 
     diff_id: str
     digest: str | None
     size: int | None
     media_type: str | None
     created_by: str | None
+    checked: str = "digest"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,13 +73,14 @@ class TargetLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IndexLine:
-    """An index that was asked. ``url`` has no credentials."""
+    """An index that was asked. ``url`` has no credentials; ``as_of`` is the oldest answer in a snapshot."""
 
     name: str
     role: Role
     kind: str
     url: str
     built_only: bool
+    as_of: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

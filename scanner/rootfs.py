@@ -6,7 +6,7 @@ Nothing is ever read from the machine's own file system here.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -117,27 +117,36 @@ class RootFS:
         archives = self._grafts.beside(folder)
         return {**(folder.children or {}), **archives} if archives else folder.children or {}
 
-    def walk(self, path: str = "/", *, archives: bool = True) -> Iterator[tuple[str, Node]]:
+    def walk(
+        self,
+        path: str = "/",
+        *,
+        archives: bool = True,
+        endings: tuple[str, ...] = ("",),
+        digests: Collection[bytes] = (),
+    ) -> Iterator[tuple[str, Node]]:
         """Every path below a directory and what stands there, parents first, by name; links are not followed.
 
-        The members of opened archives are among them, as ``OUTER!/inner``, unless ``archives`` is false.
+        The members of opened archives are among them, as ``OUTER!/inner``, unless ``archives`` is false. ``endings``
+        and ``digests`` leave out what neither has a name that ends so nor the bytes of one: nearly everything.
         """
         start = self.node(path)
         if start is None:
             return
         prefix = "" if path == "/" else path.rstrip("/")
-        if prefix:
+        if prefix and _is_told(prefix, start, endings, digests):
             yield prefix, start
         below = self._in if archives else _children
-        pending = [(prefix, found := below(start), iter(sorted(found)))]
+        pending = [(prefix, found := below(start), _of_interest(found, endings, digests))]
         while pending:
             prefix, found, names = pending[-1]
             for name in names:
                 child = found[name]
                 inner = f"{prefix}/{name}"
-                yield inner, child
+                if _is_told(name, child, endings, digests):
+                    yield inner, child
                 if child.children:
-                    pending.append((inner, found := below(child), iter(sorted(found))))
+                    pending.append((inner, found := below(child), _of_interest(found, endings, digests)))
                     break
             else:
                 pending.pop()
@@ -145,6 +154,19 @@ class RootFS:
 
 def _children(folder: Node) -> Mapping[str, Node]:
     return folder.children or {}
+
+
+def _is_told(name: str, node: Node, endings: tuple[str, ...], digests: Collection[bytes]) -> bool:
+    return name.endswith(endings) or node.entry.sha256 in digests
+
+
+def _of_interest(found: Mapping[str, Node], endings: tuple[str, ...], digests: Collection[bytes]) -> Iterator[str]:
+    """The names of folders and of what is told, sorted. Written out: it is asked of everything in a tree."""
+    names = [
+        name for name, node in found.items() if name.endswith(endings) or node.children or node.entry.sha256 in digests
+    ]
+    names.sort()
+    return iter(names)
 
 
 class Chain:

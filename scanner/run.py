@@ -10,18 +10,16 @@ import secrets
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from scanner.config import Settings
 from scanner.errors import CgscanError, UsageError
-from scanner.explaining.asked import Asked
-from scanner.explanation import Explanation
 from scanner.formats import render, render_explanations
 from scanner.http import Client
 from scanner.index import Index, Role
-from scanner.indexes import open_index
+from scanner.indexes import open_indexes
 from scanner.pipeline import Options, explain, scan
 from scanner.policy import judged
 from scanner.progress import Progress
@@ -30,6 +28,10 @@ from scanner.report import Report
 from scanner.sources import SourceOptions
 from scanner.store import DiskStore, NoStore, Store
 from scanner.values import Output
+
+if TYPE_CHECKING:
+    from scanner.explaining.asked import Asked
+    from scanner.explanation import Explanation
 
 Note: TypeAlias = Callable[[str], None]
 
@@ -58,7 +60,8 @@ class Outcome:
         )
 
 
-def _store_of(settings: Settings) -> Store:
+def store_of(settings: Settings) -> Store:
+    """What is remembered between runs, or nothing."""
     if settings.cache_dir is None:
         return NoStore()
     return DiskStore(settings.cache_dir, most=settings.limits.cache)
@@ -72,17 +75,17 @@ def scan_targets(targets: Sequence[str], settings: Settings, *, progress: Progre
     # (1) what can be seen to be wrong is said before hours of work
     references = [parse_reference(target) for target in targets]
     _check_folders(settings.outputs)
-    store = _store_of(settings)
+    store = store_of(settings)
     reports: list[Report] = []
     problems: list[Exception] = []
-    with _client(settings) as client:
+    with client_of(settings) as client:
         # (2) an index that cannot be opened concerns all targets; nothing is asked here
-        for index in _indexes(settings, client, store):
+        for index in indexes_of(settings, client, store):
             note(f"index {index.name} ({index.role.value}): {index.url}")
-        options = _options(settings, store)
+        options = options_of(settings, store)
         # (3) the targets, each with indexes of its own: their time is limited for one scan
         for reference in references:
-            indexes = _indexes(settings, client, store)
+            indexes = indexes_of(settings, client, store)
             start = time.monotonic()
             try:
                 found = scan(reference, indexes=indexes, options=options, progress=progress)
@@ -105,12 +108,12 @@ def explain_target(
     """
     reference = parse_reference(target)
     _check_folders(settings.outputs)
-    store = _store_of(settings)
-    with _client(settings) as client:
-        indexes = _indexes(settings, client, store)
+    store = store_of(settings)
+    with client_of(settings) as client:
+        indexes = indexes_of(settings, client, store)
         for index in indexes:
             note(f"index {index.name} ({index.role.value}): {index.url}")
-        return explain(reference, asked, indexes=indexes, options=_options(settings, store), progress=progress)
+        return explain(reference, asked, indexes=indexes, options=options_of(settings, store), progress=progress)
 
 
 def has_chainguard(settings: Settings) -> bool:
@@ -118,7 +121,8 @@ def has_chainguard(settings: Settings) -> bool:
     return any(spec.role is Role.CHAINGUARD for spec in settings.indexes)
 
 
-def _client(settings: Settings) -> Client:
+def client_of(settings: Settings) -> Client:
+    """The client for everything that is asked."""
     return Client(
         limits=settings.limits,
         plain_http=settings.plain_http,
@@ -128,19 +132,13 @@ def _client(settings: Settings) -> Client:
     )
 
 
-def _indexes(settings: Settings, client: Client, store: Store) -> list[Index]:
-    """The indexes, each under a name of its own: the report's matches refer to it."""
-    opened: list[Index] = []
-    for spec in settings.indexes:
-        index = open_index(spec, client=client, store=store, limits=settings.limits)
-        if index.name in {other.name for other in opened}:
-            own = replace(spec, name=f"{index.name} ({spec.role.value} {len(opened) + 1})")
-            index = open_index(own, client=client, store=store, limits=settings.limits)
-        opened.append(index)
-    return opened
+def indexes_of(settings: Settings, client: Client, store: Store) -> list[Index]:
+    """The indexes, each under a name of its own."""
+    return open_indexes(settings.indexes, client=client, store=store, limits=settings.limits)
 
 
-def _options(settings: Settings, store: Store) -> Options:
+def options_of(settings: Settings, store: Store) -> Options:
+    """How targets are scanned."""
     source = SourceOptions(
         limits=settings.limits,
         plain_http=settings.plain_http,
@@ -154,6 +152,7 @@ def _options(settings: Settings, store: Store) -> Options:
         source=source,
         store=store,
         prove=settings.prove,
+        lazy=settings.lazy,
         offline=settings.offline,
         jobs=settings.jobs,
         all_layers=settings.all_layers,

@@ -1,8 +1,8 @@
 """Changed files read a second time, to say in what form they differ from the wheel's.
 
 The one pass over a layer keeps no bytes of ordinary files. Where some were changed, their layers (or the folder) are
-opened once more, and only what has a wanted size is read. It is bounded by ``second_look_files``, ``second_look`` and
-``form``; whatever goes wrong here costs a note and nothing else.
+opened once more, and only what has a wanted size is read; what is found is remembered. It is bounded by
+``second_look_files``, ``second_look`` and ``form``; whatever goes wrong here costs a note and nothing else.
 """
 
 from __future__ import annotations
@@ -10,17 +10,20 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from scanner.compression import decompressed
 from scanner.errors import CgscanError
 from scanner.forms import Form, form_of
-from scanner.image import Directory, File, Image, Target
+from scanner.image import Directory, File, Image, Layer, Target
+from scanner.inventories import read_listed
+from scanner.inventories.remembered import FormMemory
 from scanner.limits import Limits
 from scanner.rootfs import RegularFile
+from scanner.store import NoStore, Store
 from scanner.tarstream import TarStream
 
 
@@ -30,27 +33,34 @@ class SecondLook:
 
     target: Target
     limits: Limits
+    store: Store = field(default_factory=NoStore)
+    lazy: bool = False
+    """Whether only the wanted files are fetched of layers with a table of contents."""
 
     def __call__(self, files: Sequence[RegularFile]) -> Mapping[bytes, Form]:
         """The forms of files, by sha256, of those that could be read."""
         wanted = [file for file in files if 0 < file.size <= self.limits.form][: self.limits.second_look_files]
-        found: dict[bytes, Form] = {}
-        for sha256, data in self._read(wanted):
-            form = form_of(data)
-            if form is not None:
-                found[sha256] = form
-        return found
+        memory = FormMemory(self.store)
+        found = memory.known(file.sha256 for file in wanted)
+        for sha256, data in self._read(wanted, frozenset(found)):
+            found[sha256] = form_of(data)
+            memory.put(sha256, found[sha256])
+        return {sha256: form for sha256, form in found.items() if form is not None}
 
-    def _read(self, wanted: Sequence[RegularFile]) -> Iterator[tuple[bytes, bytes]]:
+    def _read(self, wanted: Sequence[RegularFile], known: Collection[bytes]) -> Iterator[tuple[bytes, bytes]]:
+        unknown = [file for file in wanted if file.sha256 not in known]
         match self.target:
             case Image():
-                yield from self._in_layers(self.target, wanted)
+                yield from self._in_layers(self.target, wanted, known)
             case Directory():
-                yield from _in_folder(self.target, wanted)
-            case File() if wanted:
-                yield from self._in_tar(self._plain(self.target), wanted)
+                yield from _in_folder(self.target, unknown)
+            case File() if unknown:
+                yield from self._in_tar(self._plain(self.target), unknown)
 
-    def _in_layers(self, image: Image, wanted: Sequence[RegularFile]) -> Iterator[tuple[bytes, bytes]]:
+    def _in_layers(
+        self, image: Image, wanted: Sequence[RegularFile], known: Collection[bytes]
+    ) -> Iterator[tuple[bytes, bytes]]:
+        """A layer whose files are known counts for the limit like any other, so that every scan says the same."""
         layers: dict[int, list[RegularFile]] = defaultdict(list)
         for file in wanted:
             layers[file.since].append(file)
@@ -58,8 +68,16 @@ class SecondLook:
         for number, files in sorted(layers.items()):
             layer = image.layers[number]
             left -= layer.size or 0
-            if left >= 0:
-                yield from self._in_tar(layer.tar(self.limits), files)
+            unknown = [file for file in files if file.sha256 not in known]
+            if left >= 0 and unknown:
+                yield from self._in_layer(layer, unknown)
+
+    def _in_layer(self, layer: Layer, wanted: Sequence[RegularFile]) -> Iterator[tuple[bytes, bytes]]:
+        if self.lazy:
+            with suppress(CgscanError):
+                yield from read_listed(layer, {file.sha256 for file in wanted}, limits=self.limits, what="second look")
+                return
+        yield from self._in_tar(layer.tar(self.limits), wanted)
 
     def _in_tar(
         self, opening: AbstractContextManager[BinaryIO], wanted: Sequence[RegularFile]

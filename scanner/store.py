@@ -2,7 +2,8 @@
 
 Only what cannot change is stored for ever (inventories by diff_id, wheel contents by sha256);
 pages of indexes carry their own freshness. A value is written to a temporary file beside its place and
-renamed, so a reader in another process sees all of it or nothing, and a kill leaves nothing behind that is read.
+renamed, so a reader in another process sees all of it or nothing, and a kill leaves nothing behind that is read:
+the temporary file counts as ``unfinished`` until it is a day old, and goes when files are next counted.
 The key is hashed into the file's name: nothing that comes from a target becomes a path.
 """
 
@@ -14,12 +15,18 @@ import os
 import re
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 _OURS: Final = re.compile(r"[0-9a-f]{2}/(?:[0-9a-f]{62}|\.new-.*)")
 """The files that are made here, below the folder of a kind."""
+_NEW: Final = ".new-"
+UNFINISHED: Final = "unfinished"
+"""The kind of what a writer has not finished, or never will."""
+_GIVEN_UP: Final = 24 * 60 * 60.0
+"""Seconds after which nobody finishes a file any more."""
 
 
 class Store(Protocol):
@@ -41,6 +48,15 @@ class NoStore:
 
     def put(self, kind: str, key: str, data: bytes) -> None:
         """Forget ``data``."""
+
+
+class _Stored(NamedTuple):
+    """A file of a store. ``used`` is when, in seconds since 1970; ``size`` is bytes."""
+
+    path: Path
+    kind: str
+    used: float
+    size: int
 
 
 class DiskStore:
@@ -75,7 +91,7 @@ class DiskStore:
         place = self._place(kind, key)
         with contextlib.suppress(OSError):
             place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            descriptor, temporary = tempfile.mkstemp(dir=place.parent, prefix=".new-")
+            descriptor, temporary = tempfile.mkstemp(dir=place.parent, prefix=_NEW)
             try:
                 with os.fdopen(descriptor, "wb") as file:
                     file.write(hashlib.sha256(data).hexdigest().encode() + b"\n" + data)
@@ -86,7 +102,10 @@ class DiskStore:
         self._keep_to_bound(len(data))
 
     def _keep_to_bound(self, written: int) -> None:
-        """Now and then count all files, and remove the ones that were used least recently down to four fifths."""
+        """Now and then count all files, and remove the ones that were used least recently down to four fifths.
+
+        Those that a killed writer left go in any case.
+        """
         if self._most is None:
             return
         with self._lock:
@@ -94,39 +113,49 @@ class DiskStore:
             if self._unchecked > 0:
                 return
             self._unchecked = self._most // 16
-        files = sorted(self._sized(), key=lambda found: found[0])
-        left = sum(size for _, size, _ in files)
-        for _, size, file in files if left > self._most else ():
-            if left <= self._most * 4 // 5:
-                break
-            with contextlib.suppress(OSError):
-                file.unlink()
-                left -= size
-
-    def _sized(self) -> Iterator[tuple[float, int, Path]]:
-        """(last used, bytes, file) of every file."""
-        for file in self._files():
-            with contextlib.suppress(OSError):
-                status = file.stat()
-                yield status.st_mtime, status.st_size, file
+        files = sorted(self._files(), key=lambda file: file.used)
+        abandoned = time.time() - _GIVEN_UP
+        left = sum(file.size for file in files)
+        bound = self._most * 4 // 5 if left > self._most else left
+        for file in files:
+            if left > bound or (file.kind == UNFINISHED and file.used < abandoned):
+                with contextlib.suppress(OSError):
+                    file.path.unlink()
+                    left -= file.size
 
     def entries(self) -> Iterator[tuple[str, int]]:
-        """The kind and the bytes of every value's file."""
-        for _, size, file in self._sized():
-            yield file.parent.parent.name, size
+        """The kind and the bytes of every file; :data:`UNFINISHED` for what is no value yet."""
+        for file in self._files():
+            yield file.kind, file.size
 
     def clear(self) -> int:
         """Forget everything, and nothing else that lies in the folder; how many values that were."""
         forgotten = 0
         for file in list(self._files()):
             with contextlib.suppress(OSError):
-                file.unlink()
+                file.path.unlink()
                 forgotten += 1
         return forgotten
 
-    def _files(self) -> Iterator[Path]:
-        return (file for file in self._folder.glob("*/??/*") if _OURS.fullmatch(f"{file.parent.name}/{file.name}"))
+    def _files(self) -> Iterator[_Stored]:
+        for kind in _inside(self._folder):
+            for part in _inside(kind.path):
+                for file in _inside(part.path):
+                    if _OURS.fullmatch(f"{part.name}/{file.name}"):
+                        with contextlib.suppress(OSError):
+                            status = file.stat(follow_symlinks=False)
+                            of_kind = UNFINISHED if file.name.startswith(_NEW) else kind.name
+                            yield _Stored(Path(file.path), of_kind, status.st_mtime, status.st_size)
 
     def _place(self, kind: str, key: str) -> Path:
         name = hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()
         return self._folder / kind / name[:2] / name[2:]
+
+
+def _inside(folder: str | Path) -> list[os.DirEntry[str]]:
+    """What is in a folder; nothing where there is none."""
+    try:
+        with os.scandir(folder) as found:
+            return list(found)
+    except OSError:
+        return []

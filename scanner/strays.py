@@ -13,7 +13,7 @@ from typing import Final
 
 from scanner.assessed import Assessed
 from scanner.claimed import claimed
-from scanner.discovery import is_source_tree, is_standard_library, places
+from scanner.discovery import Places, is_source_tree, is_standard_library
 from scanner.distribution import Installed, Kind, Origin
 from scanner.editable import STARTING, accounts_for, is_namespace_declaration
 from scanner.owners import Owners
@@ -68,17 +68,20 @@ class Strays:
     accounted: set[str] = field(default_factory=set)
 
 
-def strays(rootfs: RootFS, owners: Owners, live: Sequence[Assessed]) -> list[Strays]:
-    """For each environment with such files, also those that are one only if a distribution is found in them."""
-    return _Walk(rootfs, owners, live).found()
+def strays(rootfs: RootFS, owners: Owners, live: Sequence[Assessed], known: Places) -> list[Strays]:
+    """For each environment with such files, also those that are one only if a distribution is found in them.
+
+    ``known`` are the places of the tree.
+    """
+    return _Walk(rootfs, owners, live, known).found()
 
 
-def environments_of(rootfs: RootFS, live: Iterable[Assessed]) -> set[str]:
+def environments_of(rootfs: RootFS, live: Iterable[Assessed], known: Places) -> set[str]:
     """Where installed code is imported from: by shape, and where distributions are.
 
     No source trees, no folders that hold only local installs, and flat folders only if a distribution is in them.
     """
-    return _with_distributions(rootfs, live) | places(rootfs).named
+    return _with_distributions(rootfs, live) | known.named
 
 
 def _with_distributions(rootfs: RootFS, live: Iterable[Assessed]) -> set[str]:
@@ -129,6 +132,11 @@ def accounting(rootfs: RootFS, owners: Owners, live: Sequence[Assessed]) -> Call
     return accounted
 
 
+def _may_be_of_interest(name: str, node: Node) -> bool:
+    """Folders, links, and files that may be importable: a quarter of what is there."""
+    return node.children is not None or name.endswith(IMPORTABLE) or node.entry.kind == "symlink"
+
+
 def _with_parents(path: str) -> Iterator[str]:
     while path:
         yield path
@@ -138,10 +146,9 @@ def _with_parents(path: str) -> Iterator[str]:
 class _Walk:
     """One way through all environments, each file under the innermost of them."""
 
-    def __init__(self, rootfs: RootFS, owners: Owners, live: Sequence[Assessed]) -> None:
+    def __init__(self, rootfs: RootFS, owners: Owners, live: Sequence[Assessed], known: Places) -> None:
         self._rootfs = rootfs
         self._accounted = accounting(rootfs, owners, live)
-        known = places(rootfs)
         self._environments = _with_distributions(rootfs, live) | known.named | known.possible
         self._strays: dict[str, Strays] = {}
 
@@ -157,8 +164,9 @@ class _Walk:
         """Everything below an environment but other environments, the standard library and metadata."""
         pending = [(environment, top)]
         for folder, node in pending:
-            for name, child in sorted((node.children or {}).items()):
-                path = f"{folder.rstrip('/')}/{name}"
+            children = node.children or {}
+            for name in sorted(name for name, child in children.items() if _may_be_of_interest(name, child)):
+                path, child = f"{folder.rstrip('/')}/{name}", children[name]
                 if child.children is None:
                     self._take(self._strays[environment], folder, path, child)
                 elif not self._is_passed_over(path, child):

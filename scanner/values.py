@@ -20,6 +20,7 @@ from scanner.formats import EXPLAINED, FORMATS
 from scanner.http import masked
 from scanner.image import ALL_PLATFORMS, Platform
 from scanner.index import Role
+from scanner.indexes.kinds import KINDS
 from scanner.limits import GIB, KIB, MIB, Limits
 from scanner.policy import load_policy
 
@@ -212,10 +213,18 @@ def as_role(value: object) -> Role:
 
 
 def as_name(value: object) -> str:
-    """The name of an index, or of its kind."""
+    """The name of an index."""
     if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", value):
         raise ValueError("must be a name of letters, digits, dot, dash and underscore")
     return value
+
+
+def as_kind(value: object) -> str:
+    """The kind of an index."""
+    if value not in KINDS:
+        close = meant(value, KINDS) if isinstance(value, str) else ""
+        raise ValueError(f"{shown(value)} is no kind of index; kinds are {', '.join(KINDS)}{close}")
+    return str(value)
 
 
 def as_url(value: object) -> str:

@@ -16,7 +16,7 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, BinaryIO, Final, TypeVar, cast
+from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple, TypeVar, cast
 
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 from packaging.version import InvalidVersion, Version
@@ -68,8 +68,7 @@ class WheelName:
         return cls(filename=filename, project=canonicalize_name(project), version=version, tags=tags)
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(NamedTuple):
     """One file in a wheel: raw sha256 of its bytes, and their number."""
 
     sha256: bytes
@@ -214,7 +213,8 @@ class _Archive:
     def _dist_info(self) -> str:
         """The one dist-info folder at the top whose name is the wheel's project's (PEP 427)."""
         project = canonicalize_name(self.filename.partition("-")[0])
-        folders = {found["stem"] for found in map(DIST_INFO.fullmatch, self.infos) if found}
+        inside = (path for path in self.infos if ".dist-info/" in path)
+        folders = {found["stem"] for found in map(DIST_INFO.fullmatch, inside) if found}
         fitting = [stem for stem in folders if canonicalize_name(stem.partition("-")[0]) == project] or [
             stem
             for stem in folders
@@ -235,7 +235,7 @@ class _Archive:
 
     def is_document(self, path: str) -> bool:
         """Whether the member's bytes are kept."""
-        rest = self.below(path)
+        rest = self.below(path) if path.startswith(self.dist_info) else None
         return rest is not None and (rest in _READ or rest.startswith("sboms/"))
 
     def read(self, path: str) -> bytes:
@@ -336,10 +336,11 @@ def _read_by_record(archive: _Archive, sha256: Digest | None) -> WheelContents |
         return None
     rows = {row.path: row for row in parse_record(documents["RECORD"]).rows}
     members: dict[str, Member] = {}
+    folder = archive.dist_info + "/"
     for path, info in archive.infos.items():
-        if archive.is_record(path):
+        rest = path[len(folder) :] if path.startswith(folder) else None
+        if rest in RECORD_FILES:
             continue
-        rest = archive.below(path)
         if rest in documents:
             members[path] = Member(hashlib.sha256(documents[rest]).digest(), len(documents[rest]))
             continue

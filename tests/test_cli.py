@@ -95,6 +95,16 @@ def test_help_imports_nothing_that_takes_time() -> None:
     assert done.stdout == "\n"
 
 
+def test_a_scan_against_folders_imports_nothing_that_it_does_without(demo: list[str]) -> None:
+    code = (
+        "import sys; from scanner.cli import main; main(sys.argv[1:])\n"
+        "print(*sorted(n for n in sys.modules if n in {'httpx', 'rich', 'yaml', 'ssl', 'docker', 'tabulate'}))"
+    )
+    command = [sys.executable, "-c", code, *demo, "-o", "json=report.json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("\n", "")
+
+
 @pytest.mark.parametrize("words", list(paths(commands)), ids=" ".join)
 def test_every_help_has_an_example(words: tuple[str, ...]) -> None:
     done = cgscan(*words, "--help")
@@ -418,18 +428,19 @@ def test_colors_are_shown_on_a_terminal_only(demo: list[str]) -> None:
 
 
 def test_cache_is_shown_and_cleared(demo: list[str]) -> None:
-    folder = ["--cache-dir", "kept"]
-    assert cgscan("cache", "show", *folder).stdout == "kept: 0 entries, 0 bytes\n"
+    folder, bound = ["--cache-dir", "kept", "--config", "cgscan.yaml"], "of at most 104857600 (limit cache)"
+    Path("cgscan.yaml").write_text("limits: {cache: 100MiB}\n")
+    assert cgscan("cache", "show", *folder).stdout == f"kept: 0 entries, 0 bytes {bound}\n"
     assert cgscan(*demo, *folder).returncode == 0
     foreign = [Path("kept/notes"), Path("kept/inventory/aa/notes"), Path("kept/a/b/c")]
     for file in foreign:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text("mine")
     first, *kinds = cgscan("cache", "show", *folder).stdout.splitlines()
-    count = int(re.fullmatch(r"kept: (\d+) entries, \d+ bytes", first)[1])  # type: ignore[index]
+    count = int(re.fullmatch(rf"kept: (\d+) entries, \d+ bytes {re.escape(bound)}", first)[1])  # type: ignore[index]
     assert count == sum(int(line.split()[1]) for line in kinds) > 0
     assert cgscan("cache", "clear", *folder).stdout == f"kept: {count} entries forgotten\n"
-    assert cgscan("cache", "show", *folder).stdout == "kept: 0 entries, 0 bytes\n"
+    assert cgscan("cache", "show", *folder).stdout == f"kept: 0 entries, 0 bytes {bound}\n"
     assert all(file.read_text() == "mine" for file in foreign)
 
 

@@ -19,6 +19,7 @@ from scanner.image import Directory, File, Image, Layer, Target
 from scanner.limits import DEFAULT_LIMITS, Limits
 from scanner.rootfs import RegularFile
 from scanner.secondlook import SecondLook
+from scanner.store import DiskStore
 
 CHANGED = b"one\r\ntwo\r\n"
 
@@ -63,6 +64,28 @@ def test_only_layers_with_changed_files_are_opened() -> None:
     assert isinstance(forms[file.sha256], Text)
     assert looked(image) == []
     assert opened == [1]
+
+
+def test_what_was_seen_once_is_not_read_again(tmp_path: Path) -> None:
+    opened: list[int] = []
+    neither = b"no text\0and no ELF"
+    image = image_of(layer_of(tar_of(("b.py", CHANGED), ("c.bin", neither)), opened=opened))
+    files = [regular("/b.py", CHANGED), regular("/c.bin", neither)]
+    look = SecondLook(target=image, limits=DEFAULT_LIMITS, store=DiskStore(tmp_path))
+    first = look(files)
+    assert list(first) == [files[0].sha256]
+    assert look(files) == first
+    assert opened == [0]
+    assert look([*files, regular("/d.py", b"x")]) == first
+    assert opened == [0, 0]
+
+
+def test_what_is_remembered_of_other_layers_makes_no_room(tmp_path: Path) -> None:
+    image = image_of(layer_of(tar_of(("a.py", b"a\r\n"))), layer_of(tar_of(("b.py", CHANGED))))
+    files = (regular("/a.py", b"a\r\n", 0), regular("/b.py", CHANGED, 1))
+    look = SecondLook(target=image, limits=replace(DEFAULT_LIMITS, second_look=12_000), store=DiskStore(tmp_path))
+    assert look(files) == look(files)
+    assert len(look(files)) == 1
 
 
 def test_a_folder_and_a_tar_say_the_same(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -116,6 +117,64 @@ def test_what_a_kill_leaves_is_cleared_and_never_read(tmp_path: Path) -> None:
     (file.parent / ".new-abc").write_bytes(b"half")
     assert store.get("pages", "key") == b"data"
     assert store.clear() == 2
+
+
+def test_what_killed_writers_leave_goes_after_a_day(tmp_path: Path) -> None:
+    code = "while True: store.put('pages', 'key', bytes(20_000_000))"
+    while not list(tmp_path.rglob(".new-*")):  # again, if one was killed between two values
+        with _process(code, tmp_path) as writer:
+            while not list(tmp_path.rglob(".new-*")):
+                assert writer.poll() is None
+            writer.kill()
+    store = DiskStore(tmp_path, most=1 << 30)
+    assert store.get("pages", "key") in (None, bytes(20_000_000))
+    (left,) = tmp_path.rglob(".new-*")
+    assert ("unfinished", left.stat().st_size) in store.entries()
+    store.put("pages", "other", b"data")
+    assert left.exists()  # it may be somebody's who is still writing
+    os.utime(left, (time.time() - 25 * 60 * 60,) * 2)
+    DiskStore(tmp_path, most=1 << 30).put("pages", "other", b"data")
+    assert not left.exists()
+    assert store.get("pages", "other") == b"data"
+
+
+def test_readers_writers_and_kills_at_the_bound(tmp_path: Path) -> None:
+    values = "def value(key): return hashlib.sha256(key.encode()).digest() * 300\n"
+    writing = (
+        f"{values}for n in range(10**9):\n    key = str(n % 60)\n    store.put('pages', key, value(key))\n"
+        "    if n == 100: print('written', flush=True)"
+    )
+    reading = (
+        f"{values}seen = 0\nprint('ready', flush=True)\nwhile not Path(sys.argv[1], 'stop').exists():\n"
+        "    for key in map(str, range(60)):\n        data = store.get('pages', key)\n"
+        "        assert data in (None, value(key))\n        seen += data is not None\nassert seen"
+    )
+    with _process(reading, tmp_path) as one, _process(reading, tmp_path) as other:
+        for reader in (one, other):
+            assert reader.stdout is not None
+            assert reader.stdout.readline() == "ready\n"
+        for _ in range(4):
+            with _process(writing, tmp_path) as first, _process(writing, tmp_path) as second:
+                for writer in (first, second):
+                    assert writer.stdout is not None
+                    assert writer.stdout.readline() == "written\n"
+                    writer.kill()
+        (tmp_path / "stop").touch()
+        assert [one.wait(60), other.wait(60)] == [0, 0]
+    assert 0 < sum(size for _, size in DiskStore(tmp_path).entries()) <= 2 * _BOUND
+
+
+_BOUND = 300_000
+
+
+def _process(code: str, folder: Path) -> subprocess.Popen[str]:
+    """Another process with a store in the folder."""
+    start = (
+        "import hashlib, sys; from pathlib import Path; from scanner.store import DiskStore\n"
+        f"store = DiskStore(Path(sys.argv[1]), most={_BOUND})\n"
+    )
+    command = [sys.executable, "-c", start + code, str(folder)]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
 
 
 def test_readers_see_all_or_nothing_while_others_write(tmp_path: Path) -> None:

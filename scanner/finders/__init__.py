@@ -22,6 +22,7 @@ __all__ = ["find", "stale_bytecode"]
 
 _ENDINGS: Final = (*INFO_SUFFIXES, EGG_LINK, ".whl", ZIPPED_EGG, CX_FREEZE, *STORED_SUFFIXES)
 """How the paths end that may be of any of the kinds, but for those whose bytes say so."""
+_NAMES: Final = tuple(ending.rpartition("/")[2] for ending in _ENDINGS)
 
 
 def find(rootfs: RootFS, memory: Memory | None = None) -> Iterator[Distribution | Finding]:
@@ -40,9 +41,9 @@ def find(rootfs: RootFS, memory: Memory | None = None) -> Iterator[Distribution 
 def _found(rootfs: RootFS, memory: Memory) -> Iterator[Distribution | Finding]:
     caches = Caches(rootfs)
     known = {*rootfs.artifacts, *rootfs.frozen}
-    for path, node in rootfs.walk():
+    for path, node in rootfs.walk(endings=_NAMES, digests=known):
         if not path.endswith(_ENDINGS) and node.entry.sha256 not in known:
-            continue  # nearly all of them
+            continue
         if path.endswith(INFO_SUFFIXES) or is_egg_in_archive(rootfs, path):
             for one in read_installed(rootfs, path, node, memory):
                 yield caches.placed(one) if isinstance(one, Installed) else one

@@ -58,14 +58,15 @@ def stale_bytecode(rootfs: RootFS, compared: Comparison | None = None) -> Iterat
     ``compared`` is what came of compiling sources again, None where nobody did.
     """
     homes: dict[str, _Home] = defaultdict(_Home)
-    home_of: dict[str, str] = {}
+    above: dict[str, tuple[_Home, str]] = {}
     for pair in Pairing(rootfs).all():
-        path = home_of.get(pair.folder)
-        if path is None:
-            path = home_of[pair.folder] = _home(rootfs, pair.folder)
-        home = homes[path]
+        folder = pair.folder
+        if folder not in above:
+            path = _home(rootfs, folder)
+            above[folder] = homes[path], _top(path, folder)
+        home, top = above[folder]
         home.pairs += 1
-        home.tops[_top(path, pair.folder)] += 1
+        home.tops[top] += 1
         wrong = _wrong(pair, compared)
         if wrong is not None:
             home.wrong[wrong].append(pair)

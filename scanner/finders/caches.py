@@ -200,8 +200,8 @@ class Caches:
     def _on_paths(self) -> frozenset[str]:
         """The folders that ``.pth`` files name; imports in them are code, and not followed."""
         found: set[str] = set()
-        for path, node in self._rootfs.walk(archives=False):
-            if not path.endswith(".pth") or node.entry.kind not in ("file", "symlink"):
+        for path, node in self._rootfs.walk(archives=False, endings=(".pth",)):
+            if node.entry.kind not in ("file", "symlink"):
                 continue
             for line in (self._rootfs.read(path) or b"").decode("utf-8", "replace").splitlines()[:1000]:
                 text = line.strip()

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from functools import cached_property
 from importlib.util import MAGIC_NUMBER
+from typing import NamedTuple
 
-from scanner.bytecode import CACHE, CodeName, Fault, Header, fault_of, read_header
+from scanner.bytecode import CACHE, CodeName, Fault, Header, fault_of, is_of_time_and_size, read_header
 from scanner.grafts import MARK
 from scanner.inventory import Entry
 from scanner.rootfs import Node, RootFS
 
 
-@dataclass(frozen=True, kw_only=True)
-class Pair:
+class Pair(NamedTuple):
     """A ``.pyc`` and its source. ``since`` is the layer of the former.
 
     ``name`` is None where the two stand side by side, as Python 2 and imports from zip files want it. ``archived``:
@@ -35,18 +33,20 @@ class Pair:
         """The source's."""
         return self.source_path.rpartition("/")[0] or "/"
 
-    @cached_property
+    @property
     def header(self) -> Header:
         """What the byte code says of itself."""
         return read_header(self.code.stamp, self.name.python if self.name else None)
 
-    @cached_property
+    @property
     def fault(self) -> Fault | None:
         """What is wrong by the header alone."""
         tag, source = self.name.python if self.name else None, self.source
-        stamp = source.stamp
-        mtime = self.header.mtime if self.archived else source.mtime
-        return fault_of(self.header, tag_python=tag, mtime=mtime, size=source.size, source_stamp=stamp)
+        if is_of_time_and_size(self.code.stamp, tag, source.mtime, source.size):
+            return None
+        header = self.header
+        mtime = header.mtime if self.archived else source.mtime
+        return fault_of(header, tag_python=tag, mtime=mtime, size=source.size, source_stamp=source.stamp)
 
     @property
     def shadowed(self) -> bool:
@@ -80,45 +80,38 @@ class Pairing:
 
     def all(self) -> Iterator[Pair]:
         """Every pair of the tree."""
-        for path, node in self._rootfs.walk(archives=False):
-            if path.endswith((CACHE, ".pyc")):
-                yield from self._at(path, node)
+        for path, node in self._rootfs.walk(archives=False, endings=(CACHE, ".pyc")):
+            folder, _, name = path.rpartition("/")
+            if name == CACHE:
+                yield from self._cached(folder, path, node)
+            elif name.endswith(".pyc") and not folder.endswith(f"/{CACHE}"):
+                source = self._rootfs.children(folder).get(name[:-1])
+                pair = self._pair((path, node), (path[:-1], source), None) if source is not None else None
+                if pair is not None:
+                    yield pair
 
-    def _at(self, path: str, node: Node) -> Iterator[Pair]:
-        """The pairs of a path: those of a ``__pycache__``, which may be a link, or that of a ``.pyc`` elsewhere."""
-        folder, _, name = path.rpartition("/")
-        if name == CACHE:
-            yield from self._cached(folder, path)
-        elif name.endswith(".pyc") and not folder.endswith(f"/{CACHE}"):
-            source = self._rootfs.children(folder).get(name[:-1])
-            if source is not None:
-                yield from self._pair((path, node), (path[:-1], source), None)
-
-    def _cached(self, folder: str, cache: str) -> Iterator[Pair]:
-        holder = self._rootfs.node(cache)
+    def _cached(self, folder: str, cache: str, node: Node) -> list[Pair]:
+        """The pairs of a ``__pycache__``, which may be a link."""
+        holder = node if node.children is not None else self._rootfs.node(cache)
         if holder is None or holder.children is None:
-            return
+            return []
         if id(holder) not in self._stems:
             self._stems[id(holder)] = _by_stem(holder.children)
-        stems = self._stems[id(holder)]
-        for name, source in self._rootfs.children(folder).items():
-            for code, file in stems.get(name[:-3], ()) if name.endswith(".py") else ():
-                path = f"{cache}/{file}"
-                yield from self._pair((path, holder.children[file]), (f"{folder}/{name}", source), code)
+        stems, files = self._stems[id(holder)], holder.children
+        pairs = [
+            self._pair((f"{cache}/{file}", files[file]), (f"{folder}/{name}", source), code)
+            for name, source in self._rootfs.children(folder).items()
+            if name.endswith(".py")
+            for code, file in stems.get(name[:-3], ())
+        ]
+        return [pair for pair in pairs if pair is not None]
 
-    def _pair(self, code: tuple[str, Node], source: tuple[str, Node], name: CodeName | None) -> Iterator[Pair]:
+    def _pair(self, code: tuple[str, Node], source: tuple[str, Node], name: CodeName | None) -> Pair | None:
         """Links are followed; nothing where one of the two is no file."""
         first, second = self._file(*code), self._file(*source)
-        if first is not None and second is not None:
-            yield Pair(
-                path=code[0],
-                code=first.entry,
-                since=first.since,
-                source_path=source[0],
-                source=second.entry,
-                name=name,
-                archived=f"{MARK}/" in source[0],
-            )
+        if first is None or second is None:
+            return None
+        return Pair(code[0], first.entry, first.since, source[0], second.entry, name, f"{MARK}/" in source[0])
 
     def _file(self, path: str, node: Node) -> Node | None:
         found = self._rootfs.node(path) if node.entry.kind == "symlink" else node

@@ -7,34 +7,32 @@ that ends in a newline and is valid UTF-8.
     sentences       what a report says in words
     document        the one JSON value of all reports
     explained       one distribution file by file, for ``cgscan explain``
+    snapshots       what is in a snapshot, for ``cgscan index``
+
+A format's module is imported when something is written in it: what some of them need is slow to import.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from types import MappingProxyType
-from typing import Final, TypeAlias
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from scanner.errors import UsageError
-from scanner.explanation import Explanation, as_object
-from scanner.formats import csv_, explained, json_, markdown, table, yaml_
 from scanner.formats.document import as_one_document
 from scanner.formats.text import Look
 from scanner.report import Report
+
+if TYPE_CHECKING:
+    from scanner.explanation import Explanation
 
 __all__ = ["EXPLAINED", "FORMATS", "Renderer", "as_one_document", "render", "render_explanations"]
 
 Renderer: TypeAlias = Callable[[Sequence[Report], Look], str]
 
-FORMATS: Final[Mapping[str, Renderer]] = MappingProxyType(
-    {
-        "table": table.render,
-        "json": json_.render,
-        "yaml": yaml_.render,
-        "csv": csv_.render,
-        "markdown": markdown.render,
-    }
-)
+_MODULES: Final = {"table": "table", "json": "json_", "yaml": "yaml_", "csv": "csv_", "markdown": "markdown"}
+
+FORMATS: Final = tuple(_MODULES)
 
 EXPLAINED: Final = ("table", "json")
 """The formats of ``cgscan explain``."""
@@ -52,6 +50,9 @@ def render_explanations(
 
     ``all_files`` names the files in the table that are the same everywhere; JSON has them in any case.
     """
+    from scanner.explanation import as_object  # noqa: PLC0415
+    from scanner.formats import explained, json_  # noqa: PLC0415
+
     if format == "json":
         objects = [as_object(one) for one in explanations]
         return json_.written(objects[0] if len(objects) == 1 else objects)
@@ -71,4 +72,5 @@ def render(
     """
     if format not in FORMATS:
         raise UsageError(f"there is no format {ascii(format)[:80]}", hint=f"write one of {', '.join(FORMATS)}")
-    return FORMATS[format](reports, Look(color=color, width=width))
+    renderer: Renderer = import_module(f"scanner.formats.{_MODULES[format]}").render
+    return renderer(reports, Look(color=color, width=width))

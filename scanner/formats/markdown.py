@@ -103,7 +103,8 @@ def _findings(report: Report) -> str:
 
 
 def _end(report: Report) -> str:
-    texts = (sentences.beside(report), sentences.on_sbom_alone(report), sentences.closing(report))
+    said = (sentences.beside(report), sentences.on_sbom_alone(report), sentences.on_contents(report))
+    texts = (*said, sentences.closing(report))
     return "\n".join(f"{_prose(text)}\n" for text in texts if text)
 
 

@@ -122,9 +122,10 @@ def note(line: DistributionLine, minimum: Evidence) -> str:
 
 
 def index_in_words(index: IndexLine) -> str:
-    """``libraries (chainguard, built wheels only) https://…``."""
+    """``libraries (chainguard, built wheels only) https://…``; of a snapshot, since when."""
     built = ", built wheels only" if index.built_only else ""
-    return f"{index.name} ({index.role.value}{built}) {index.url}"
+    since = f", snapshot as of {index.as_of}" if index.as_of else ""
+    return f"{index.name} ({index.role.value}{built}{since}) {index.url}"
 
 
 def beside(report: Report) -> str | None:
@@ -162,6 +163,17 @@ def on_sbom_alone(report: Report) -> str | None:
     how = "an upstream index that answers" if asked else "an upstream index (--upstream https://pypi.org/simple)"
     rest = "verdict rests" if len(weak) == 1 else "verdicts rest"
     return f"{len(weak)} {rest} on the SBOM alone; {how} would settle {'it' if len(weak) == 1 else 'them'}."
+
+
+def on_contents(report: Report) -> str | None:
+    """Which layers were read by their tables of contents, and what was not checked for that."""
+    numbers = [str(number) for number, layer in enumerate(report.target.layers) if layer.checked == "contents"]
+    if not numbers:
+        return None
+    if len(numbers) == 1:
+        return f"Layer {numbers[0]} was read by its table of contents (--lazy): its digest was not checked in full."
+    listed = f"{', '.join(numbers[:-1])} and {numbers[-1]}"
+    return f"Layers {listed} were read by their tables of contents (--lazy): their digests were not checked in full."
 
 
 def coverage_in_words(report: Report) -> str:
