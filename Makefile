@@ -7,7 +7,9 @@
 #   make truth SEED=7                   cgscan's word against a corpus of real projects whose truth is known
 #   make lint                           ruff and mypy
 #   make dev                            a .venv to work in, with the cgscan command
-#   make bench [IMAGE=…]                where the time of a scan goes, nothing remembered
+#   make bench [ARGS="--only second"]   cgscan beside its peers and the floor of the hardware; writes docs/performance.md
+#   make bench-small                    the same with small images: does the bench work
+#   make profile                        where the time of one cold scan goes, as a flame graph
 #   make fixtures                       build the demo's image and indexes
 #   make lock                           resolve requirements/*.txt anew
 #   make clean
@@ -28,15 +30,19 @@ OWN_SCAN := '$(IMAGE)' $(if $(INDEX),--index '$(INDEX)') $(if $(UPSTREAM),--upst
 COMPILE := uv pip compile pyproject.toml --no-config --default-index https://pypi.org/simple --quiet --upgrade \
 	--universal --python-version 3.11 --generate-hashes --custom-compile-command 'make lock'
 
-.PHONY: dev lint test test-real truth bench fixtures scan lock clean
+.PHONY: dev lint test test-real truth bench bench-small profile fixtures scan lock clean
 
 scan: $(VENV)/.run $(if $(IMAGE),,fixtures)
 	$(CGSCAN) scan $(if $(IMAGE),$(OWN_SCAN),$(DEMO_SCAN)) $(ARGS)
 
-bench: $(VENV)/.run $(if $(IMAGE),,fixtures)
-	$(CGSCAN) scan $(if $(IMAGE),$(OWN_SCAN),$(DEMO_SCAN)) --no-cache -o json=build/bench.json $(ARGS)
-	@$(BIN)/python -c "import json; r = json.load(open('build/bench.json')); \
-	[print(x['target']['reference'], *(f'{k} {v:.2f} s' for k, v in x['timing'].items()), sep='\n  ') for x in (r if isinstance(r, list) else [r])]"
+bench: $(VENV)/.dev
+	$(BIN)/python -m fixtures.bench $(ARGS)
+
+bench-small: $(VENV)/.dev
+	$(BIN)/python -m fixtures.bench --small $(ARGS)
+
+profile: $(VENV)/.dev
+	$(BIN)/python -m fixtures.bench.flame $(ARGS)
 
 fixtures: $(VENV)/.run
 	$(BIN)/python -m fixtures.demo $(DEMO)
