@@ -28,7 +28,6 @@ from tests.repository_managers.vendors import (
     documented,
     index,
     judged,
-    make_scene,
     one_line,
     served,
     through_folders,
@@ -39,11 +38,6 @@ REMEDIATED = f"https://{CHAINGUARD_HOST}/python-remediated/simple/"
 IDENTITY = "0123456789012345678901234567890123456789/0123456789abcdef"
 ONE = canonicalize_name("built-one")
 Fake = Callable[..., tuple[FakeChainguard, Hosts, Client]]
-
-
-@pytest.fixture(scope="module")
-def scene(tmp_path_factory: pytest.TempPathFactory) -> Scene:
-    return make_scene(tmp_path_factory.mktemp("chainguard"))
 
 
 @pytest.fixture

@@ -27,7 +27,6 @@ from tests.repository_managers.vendors import (
     documented,
     index,
     judged,
-    make_scene,
     one_line,
     served,
     through_folders,
@@ -35,11 +34,6 @@ from tests.repository_managers.vendors import (
 
 PACKAGES = "/v1/packages/acme/python-all/"
 Fake = Callable[..., tuple[FakeCloudsmith, Hosts, CloudsmithManager, Client]]
-
-
-@pytest.fixture(scope="module")
-def scene(tmp_path_factory: pytest.TempPathFactory) -> Scene:
-    return make_scene(tmp_path_factory.mktemp("cloudsmith"))
 
 
 @pytest.fixture

@@ -28,18 +28,12 @@ from tests.repository_managers.vendors import (
     documented,
     index,
     judged,
-    make_scene,
     one_line,
     served,
     through_folders,
 )
 
 Fake = Callable[..., tuple[FakeGoogle, Hosts, Callable[..., GoogleManager], Client]]
-
-
-@pytest.fixture(scope="module")
-def scene(tmp_path_factory: pytest.TempPathFactory) -> Scene:
-    return make_scene(tmp_path_factory.mktemp("google"))
 
 
 @pytest.fixture

@@ -22,28 +22,13 @@ from scanner.managers import open_manager
 from scanner.managers.nexus import NexusManager
 from tests.managers import sha256
 from tests.repository_managers.fake_nexus import ALL, CHAINGUARD, HOSTED, PYPI, Asset, FakeNexus
-from tests.repository_managers.vendors import LIMITS, SECRET, Scene, index, make_scene, one_line
+from tests.repository_managers.vendors import LIMITS, SECRET, Scene, index, one_line
 from tests.repository_managers.whole import answers, reported
 
 Fake: TypeAlias = Callable[..., tuple[FakeNexus, NexusManager]]
 Running: TypeAlias = tuple[FakeNexus, Client]
 API = "/service/rest/v1"
 REPOSITORIES, ASSETS = f"{API}/repositories", f"{API}/assets"
-
-
-@pytest.fixture(scope="module")
-def scene(tmp_path_factory: pytest.TempPathFactory) -> Scene:
-    """Wheels, and a folder in which some are installed."""
-    return make_scene(tmp_path_factory.mktemp("scene"))
-
-
-@pytest.fixture
-def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
-    """A client; nobody's real credentials take part."""
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.delenv("NETRC", raising=False)
-    with Client(limits=LIMITS) as one:
-        yield one
 
 
 @pytest.fixture
