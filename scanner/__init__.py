@@ -25,6 +25,7 @@ Words: pure values, no I/O of their own
     bytecode        what the name and the header of a .pyc say
     index           Index, IndexFile, Role, Evidence
     manager         what a repository manager tells of a proxy: Repository, Retrieved; Manager, Deleting
+    stale           copies in proxies and local caches that keep Chainguard's build away, as values
     owner           Owner: which package owns a file, and the digest it has for it
     rpmheader       one package of rpm's: its files
     rpmdb           rpm's package database in its three forms -> packages
