@@ -56,6 +56,7 @@ Reasoning: pure, in the order of the data
     placement       where the members of a wheel stand: in an environment, in a wheel file
     match           files x candidate wheels -> the best explanation
     candidates      which wheels may explain a distribution, and whose they are
+    earlier         wheels that indexes listed once, beside those that they list
     verdict         explanation -> origin, integrity, reason
     report          all of it for one target
     assessed        one distribution with its verdict; the terms of an assessment

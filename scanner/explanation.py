@@ -14,7 +14,7 @@ import scanner
 from scanner.digest import Digest
 from scanner.distribution import Finding, Origin
 from scanner.index import Evidence, Role
-from scanner.report import DistributionLine, FileCounts, IndexLine, TargetLine, plain
+from scanner.report import DistributionLine, FileCounts, IndexLine, SeenLine, TargetLine, plain
 
 SCHEMA: Final = "cgscan-explanation/1"
 
@@ -84,11 +84,12 @@ class Side:
     discriminating: int
     speaking: int
     files: FileCounts
+    seen: SeenLine | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CandidateLine:
-    """One file of this version that an index lists. ``reason`` says why it was chosen or was not.
+    """One file of this version that an index lists, or listed earlier. ``reason`` says why it was chosen or was not.
 
     ``tags`` are as the file name has them, empty for a source archive.
     """
@@ -104,6 +105,7 @@ class CandidateLine:
     chosen: bool
     reason: str
     files: FileCounts | None = None
+    seen: SeenLine | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
