@@ -29,10 +29,14 @@ _MOST: Final = 12
 
 def earlier_candidates(gathering: Gathering) -> tuple[Candidate, ...]:
     """The wheels of this version that were listed once, fit, and whose contents are known."""
-    return tuple(_candidates(gathering))
+    found: dict[Digest | None, Candidate] = {}
+    for candidate in _candidates(gathering):
+        found.setdefault(candidate.file.sha256, candidate)
+    return tuple(found.values())
 
 
 def _candidates(gathering: Gathering) -> Iterator[Candidate]:
+    """Upstream's first: of the same bytes it is PyPI's."""
     for role in (Role.UPSTREAM, Role.CHAINGUARD):
         left = _MOST
         for index, seen in sorted(gathering.earlier(role), key=lambda pair: -pair[1].last):
@@ -73,7 +77,7 @@ def with_earlier(
     won: list[Fit] = []
     for fit in earlier:
         then = [one for one in listed if not _is_in_its_place(one, fit)]
-        explained = explain([*then, *(one for one in theirs if one is not fit), fit], circumstances)
+        explained = explain([fit, *then, *(one for one in theirs if one is not fit)], circumstances)
         if isinstance(explained, Explained) and explained.fit is fit:
             won.append(fit)
     best = min(won, key=lambda fit: fit.rank, default=None)
