@@ -22,7 +22,6 @@ from scanner.environment import Environment, fits
 from scanner.errors import IndexFailure
 from scanner.index import Evidence, Held, Index, IndexFile, Recalling, Remembering, Role, Seen, Tier
 from scanner.match import Candidate
-from scanner.wheel import release_of
 
 if TYPE_CHECKING:
     from packaging.utils import NormalizedName
@@ -170,12 +169,12 @@ class Gathering:
         found = Gathered()
         taken: set[Digest] = set()
         for role in (Role.UPSTREAM, Role.CHAINGUARD):
-            for index, file in self._of_version(role):
+            for index, file in self.of_version(role):
                 if self._is_asked_for(file, wide=wide):
                     self._take(found, taken, index, file, whole=file.filename in whole)
         return found
 
-    def _of_version(self, role: Role) -> Sequence[tuple[Index, IndexFile]]:
+    def of_version(self, role: Role) -> Sequence[tuple[Index, IndexFile]]:
         """The wheels of this version, looked up once."""
         if role not in self._known:
             self._known[role] = [
@@ -204,7 +203,7 @@ class Gathering:
         found = Gathered()
         taken: set[Digest] = set()
         for role in (Role.UPSTREAM, Role.CHAINGUARD):
-            others = [(index, file) for index, file in self._of_version(role) if not self.fits(file)]
+            others = [(index, file) for index, file in self.of_version(role) if not self.fits(file)]
             for index, file in sorted(others, key=lambda pair: "linux" not in pair[1].filename)[:_ELSEWHERE]:
                 self._take(found, taken, index, file, whole=False)
         return found
@@ -246,7 +245,7 @@ class Gathering:
         found = {
             file.wheel.version
             for role in (Role.UPSTREAM, Role.CHAINGUARD)
-            for _, file in self._of_version(role)
+            for _, file in self.of_version(role)
             if file.wheel is not None and self.fits(file)
         }
         return sorted(found, key=lambda version: (not version.is_prerelease, version), reverse=True)
@@ -256,7 +255,7 @@ class Gathering:
         return [
             (index, file)
             for role in (Role.UPSTREAM, Role.CHAINGUARD)
-            for index, file in self._of_version(role)
+            for index, file in self.of_version(role)
             if file.wheel is not None and file.wheel.version == version and self.fits(file)
         ]
 
@@ -289,7 +288,7 @@ class Gathering:
         """The strongest rung that holds; for a wheel that was ``seen`` earlier, that held then and holds now."""
         sbom = contents is not None and contents.claims_chainguard
         built = file.tier is Tier.BUILT
-        remediated = _remediation(file) is not None
+        remediated = remediation(file) is not None
         # that an index serves built wheels only says nothing of a source archive that may be PyPI's
         built_only = index.built_only and (seen is None or seen.built_only)
         if built_only and (file.wheel is not None or self._upstream_serves_other_bytes(file)):
@@ -354,43 +353,8 @@ class Gathering:
                 with suppress(IndexFailure):  # of two projects it may have answered for one
                     index.remember(project, [*self._held.get((index.name, project), {}).values()])
 
-    # --- what Chainguard offers ---
 
-    def same_version(self) -> str | None:
-        """The file name of a wheel of this version that Chainguard built for this interpreter and platform."""
-        for index, file in self._of_version(Role.CHAINGUARD):
-            if file.yanked or not self.fits(file):
-                continue
-            origin, _ = self.origin(index, file, None)
-            if origin is Origin.UNKNOWN:
-                try:
-                    origin, _ = self.origin(index, file, index.wheel(file))
-                except IndexFailure:
-                    continue
-            if origin is Origin.CHAINGUARD:
-                return file.filename
-        return None
-
-    def remediated(self) -> str | None:
-        """The highest ``+cgr.N`` version of this release that fits."""
-        wanted = self.question.parsed
-        if wanted is None:
-            return None
-        found = {
-            file.wheel.version
-            for index, files in self.listing.files
-            for file in (files if index.role is Role.CHAINGUARD else ())
-            if "cgr" in file.filename.lower() and file.wheel is not None and _remediation(file) is not None
-            if release_of(file.wheel.version) == release_of(wanted) and self._is_offered(index, file)
-        }
-        return str(max(found)) if found else None
-
-    def _is_offered(self, index: Index, file: IndexFile) -> bool:
-        """Whether a wheel fits, is not withdrawn, and nobody says that it is PyPI's."""
-        return not file.yanked and self.fits(file) and self.origin(index, file, None)[0] is not Origin.UPSTREAM
-
-
-def _remediation(file: IndexFile) -> int | None:
+def remediation(file: IndexFile) -> int | None:
     """N of a ``+cgr.N`` version."""
     name = file.wheel
     found = _REMEDIATED.fullmatch(name.version.local or "") if name else None

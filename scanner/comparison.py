@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from scanner.assessed import Assessed, Terms
+from scanner.available import offered
 from scanner.candidates import Gathered, Gathering, Question
 from scanner.distribution import Installed, Integrity, Kind, Origin, WheelFile
 from scanner.earlier import earlier_candidates, earlier_file, with_earlier
@@ -27,7 +28,6 @@ from scanner.match import (
 )
 from scanner.placement import Bytes, InstalledSite, Site, UnpackedSite, WheelSite
 from scanner.record import parse_record
-from scanner.report import Available
 from scanner.rootfs import RootFS
 from scanner.verdict import Asked, Verdict, judge, unchecked
 from scanner.wheel import WheelContents
@@ -70,7 +70,7 @@ class Comparing:
         if isinstance(one, Installed):
             verdict = remarked(verdict, one, gathering)
         verdict = with_word_of_cache(verdict, one)
-        available = Available(same_version=gathering.same_version(), remediated=gathering.remediated())
+        available = offered(gathering)
         gathering.remember()
         answered = bool(listing.files) if self._terms.indexes else None
         return Assessed(

@@ -29,8 +29,8 @@ from scanner.cli import main
 from scanner.index import Held, IndexFile, Role
 from scanner.indexes.history import History
 from scanner.store import DiskStore, NoStore
-from tests.managers import devpi, nginx
 from tests.formats.test_formats import VALIDATOR
+from tests.managers import devpi, nginx
 
 CODE = {"demo/__init__.py": b"NAME = 'demo'\n", "demo/core.py": b"x = 1\n" * 50, "demo/extra.py": b"y = 2\n" * 20}
 NAME = "demo-1.0-py3-none-any.whl"
@@ -570,7 +570,12 @@ def test_what_is_no_history(tmp_path: Path) -> None:
         def get(self, kind: str, key: str) -> bytes:
             return self.data
 
-    rows: list[object] = [[], [1], [["n"] * 9], [["n", "u", {"sha256": "a" * 64}, 1, None, 0, None, [2.0, 1.0], [0] * 3]]]
+    rows: list[object] = [
+        [],
+        [1],
+        [["n"] * 9],
+        [["n", "u", {"sha256": "a" * 64}, 1, None, 0, None, [2.0, 1.0], [0] * 3]],
+    ]
     for data in (b"", b"x", *(zstd.compress(msgpack.packb(row)) for row in rows)):
         assert History(Given(data), index="", role=Role.UPSTREAM, user="", built_only=False).earlier(DEMO, []) == ()
     good = ["n", "u", {"sha256": "a" * 64}, 1, None, 0, None, [1.0, 2.0], [7, 7, 7]]

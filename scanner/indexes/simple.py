@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
@@ -17,7 +17,7 @@ from scanner.indexes.credentials import Keyring, Origin, bare, shown
 from scanner.indexes.history import History
 from scanner.indexes.once import Once
 from scanner.indexes.page import ACCEPT, Page, parse_page
-from scanner.indexes.pagememory import PageMemory, StoredPage, freshness, may_store
+from scanner.indexes.pagememory import PageMemory, StoredPage, freshness, may_store, unless, validator
 from scanner.indexes.remembered import WheelMemory
 from scanner.indexes.remote import WheelReader
 
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from scanner.wheel import WheelContents
 
 _NONE = (404, 410)
-_MODIFIED = "modified: "
-"""Stands before a Last-Modified that is kept for want of an ETag."""
 
 
 class SimpleIndex:
@@ -125,7 +123,7 @@ class SimpleIndex:
             return stored.files
         headers = {"Accept": ACCEPT, "Accept-Encoding": "gzip"}
         if stored is not None:
-            headers |= _unless(stored.etag)
+            headers |= unless(stored.etag)
         answer = self._asker.get(f"{self._base}{project}/", headers=headers)
         if answer.status == 304 and stored is not None:
             self._listed_at[project] = time.time()
@@ -157,7 +155,7 @@ class SimpleIndex:
         url = _without_query(answer.url)
         if may_store(answer.headers) and shown(url) == url:
             page = StoredPage(
-                etag=_validator(answer.headers) if answer.status == 200 else "",
+                etag=validator(answer.headers) if answer.status == 200 else "",
                 at=time.time(),
                 fresh=self._fresh(answer) if answer.status == 200 else 0.0,
                 files=files,
@@ -194,19 +192,6 @@ def _base(location: str) -> str:
         raise UsageError(f"{shown(location)}: the URL of an index has no query and no fragment")
     base = bare(location)
     return base if base.endswith("/") else f"{base}/"
-
-
-def _validator(headers: Mapping[str, str]) -> str:
-    """By what a server knows whether a page has changed (RFC 9110, 8.8): its ETag, else the time of the last change."""
-    modified = headers.get("last-modified", "")
-    return headers.get("etag", "") or (f"{_MODIFIED}{modified}" if modified else "")
-
-
-def _unless(validator: str) -> dict[str, str]:
-    """The header that asks for a page unless it is still the one with this validator; none without one."""
-    if validator.startswith(_MODIFIED):
-        return {"If-Modified-Since": validator.removeprefix(_MODIFIED)}
-    return {"If-None-Match": validator} if validator else {}
 
 
 def _without_query(url: str) -> str:

@@ -37,9 +37,10 @@ TABLES: Final = (
     """CREATE TABLE wheels (id INTEGER PRIMARY KEY, sha256 BLOB NOT NULL, filename TEXT NOT NULL,
         of_index INTEGER NOT NULL, contents BLOB NOT NULL, UNIQUE (sha256, filename, of_index))""",
     """CREATE TABLE seen (of_index INTEGER NOT NULL, project TEXT NOT NULL, filename TEXT NOT NULL,
-        content BLOB NOT NULL, url TEXT NOT NULL, hashes TEXT, size INTEGER, requires_python TEXT, yanked INTEGER NOT NULL, tier TEXT,
-        first REAL NOT NULL, last REAL NOT NULL, upstream INTEGER NOT NULL, not_upstream INTEGER NOT NULL,
-        built_only INTEGER NOT NULL, PRIMARY KEY (of_index, project, filename, content)) WITHOUT ROWID""",
+        content BLOB NOT NULL, url TEXT NOT NULL, hashes TEXT, size INTEGER, requires_python TEXT,
+        yanked INTEGER NOT NULL, tier TEXT, first REAL NOT NULL, last REAL NOT NULL, upstream INTEGER NOT NULL,
+        not_upstream INTEGER NOT NULL, built_only INTEGER NOT NULL,
+        PRIMARY KEY (of_index, project, filename, content)) WITHOUT ROWID""",
     "CREATE TABLE members (sha256 BLOB NOT NULL, wheel INTEGER NOT NULL, PRIMARY KEY (sha256, wheel)) WITHOUT ROWID",
 )
 MAKE_AGAIN: Final = "make it again with 'cgscan index pull'"
