@@ -13,6 +13,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from sqlite3 import connect
 from typing import Any
@@ -21,16 +22,22 @@ import httpx
 import msgpack  # type: ignore[import-untyped]
 import pytest
 from backports import zstd
-from packaging.utils import canonicalize_name
+from packaging.utils import NormalizedName, canonicalize_name
 
 from fixtures.trees import install, simple_tree
 from fixtures.wheels import add_sbom, dist_info_name, flip_byte, make_wheel, read_members, write_wheel
+from scanner.candidates import Gathering
 from scanner.cli import main
-from scanner.index import Held, IndexFile, Role
+from scanner.digest import Digest
+from scanner.distribution import Origin
+from scanner.errors import WheelUnreadable
+from scanner.index import Held, IndexFile, Role, Seen
 from scanner.indexes.history import History
 from scanner.store import DiskStore, NoStore
+from scanner.wheel import WheelContents
 from tests.formats.test_formats import VALIDATOR
 from tests.managers import devpi, nginx
+from tests.test_candidates import question
 
 CODE = {"demo/__init__.py": b"NAME = 'demo'\n", "demo/core.py": b"x = 1\n" * 50, "demo/extra.py": b"y = 2\n" * 20}
 NAME = "demo-1.0-py3-none-any.whl"
@@ -133,10 +140,19 @@ def test_what_is_listed_today_goes_first(past: Past) -> None:
     past.installed(second)
     line = past.scan()
     assert (line["origin"], line["integrity"], line["match"]["seen"]) == ("chainguard", "intact", None)
-    # what is left fits both builds of Chainguard's equally well: today's it is
+
+
+def test_of_equals_it_is_the_one_that_is_listed_today(past: Past) -> None:
+    """Two builds that differ in their SBOM alone, and the SBOM is gone."""
+    first = past.ours_built(1)
+    second = _built_again(first, past.folder / "again", part="sboms/sbom.spdx.json")
     site = past.installed(second)
+    past.listed([first], [past.pypis()])
+    past.scan()
+    past.listed([second])
     shutil.rmtree(next(site.glob("demo-*.dist-info/sboms")))
-    assert past.scan()["match"]["seen"] is None
+    line = past.scan()
+    assert (line["origin"], line["integrity"], line["match"]["seen"]) == ("chainguard", "pruned", None)
 
 
 def test_equal_input_gives_an_equal_line(past: Past) -> None:
@@ -287,10 +303,10 @@ def test_an_index_inherits_nothing_of_another_role_or_place(past: Past) -> None:
     assert line["match"] is None
 
 
-def test_pypis_wheel_of_the_past_takes_a_verdict_from_chainguard(past: Past) -> None:
-    """The same backend wrote the same METADATA. PyPI has deleted its wheel; all that is there is in both."""
+def test_pypis_wheel_of_the_past_explains_what_is_left_of_it(past: Past) -> None:
+    """The same backend wrote the same METADATA and WHEEL; PyPI has deleted its wheel."""
     ours = add_sbom(make_wheel(past.folder / "plain", "demo", "1.0", CODE, generator="theirs 1"), past.folder / "a")
-    pypi = make_wheel(past.folder / "pypi", "demo", "1.0", {**CODE, "demo/more.py": b"z = 3\n"}, generator="theirs 1")
+    pypi = past.pypis({**CODE, "demo/more.py": b"z = 3\n"})
     site = past.installed(pypi)
     past.listed([ours], [pypi])
     (site / "demo/extra.py").unlink()
@@ -300,18 +316,90 @@ def test_pypis_wheel_of_the_past_takes_a_verdict_from_chainguard(past: Past) -> 
     assert past.verdict("--no-cache")[0] != "upstream"
 
 
+def test_pypis_wheel_of_the_past_takes_a_verdict_from_chainguard(past: Past) -> None:
+    """All that is there is in both builds; today PyPI lists nothing, so that nothing speaks against Chainguard's."""
+    ours = add_sbom(make_wheel(past.folder / "plain", "demo", "1.0", CODE, generator="theirs 1"), past.folder / "a")
+    pypi = past.pypis()
+    site = past.installed(pypi)
+    past.listed([ours], [pypi])
+    (site / "demo/extra.py").unlink()
+    next(site.glob("demo-*.dist-info/RECORD")).unlink()
+    assert past.verdict()[0] == "ambiguous"
+    past.listed([ours], [])
+    assert past.verdict()[0] == "ambiguous"
+    assert past.verdict("--no-cache")[0] == "chainguard"
+
+
 def test_a_wheel_of_the_past_helps_no_other(past: Past) -> None:
     """An upload of somebody's is gone; it must not make Chainguard's METADATA telling, which PyPI's build has too."""
     stray = make_wheel(past.folder / "stray", "demo", "1.0", CODE, generator="somebody 1", metadata_version="2.3")
-    ours = past.ours_built(1)
-    pypi = make_wheel(past.folder / "pypi", "demo", "1.0", CODE, generator="theirs 1", metadata_version="2.1")
     past.installed(stray)
-    past.listed([stray], [pypi])
-    past.scan(upstream=False)
-    past.listed([ours])
-    past.installed(pypi)
-    assert past.verdict(upstream=False) == past.verdict("--no-cache", upstream=False)
+    past.listed([stray], [])
+    past.scan("--prove", upstream=False)
+    past.listed([past.ours_built(1)])
+    past.scan("--prove", upstream=False)
+    past.listed([past.ours_built(2)])
+    past.installed(past.pypis())
     assert past.verdict(upstream=False)[0] == "unknown"
+
+
+A, B = "a" * 64, "b" * 64
+
+
+@pytest.mark.parametrize(
+    ("theirs", "their_past", "origin"),
+    [
+        ([("other-1.0-py3-none-any.whl", A)], [], Origin.UPSTREAM),
+        ([], [("other-1.0-py3-none-any.whl", A)], Origin.UPSTREAM),
+        ([(NAME, B)], [(NAME, B)], Origin.CHAINGUARD),
+    ],
+)
+def test_the_same_bytes_at_upstream_now_or_then(
+    theirs: list[tuple[str, str]], their_past: list[tuple[str, str]], origin: Origin
+) -> None:
+    contents = WheelContents(
+        filename=NAME,
+        sha256=Digest("sha256", A),
+        proved=True,
+        members={},
+        dist_info="demo-1.0.dist-info",
+        documents={"sboms/x.json": b'{"creationInfo": {"creators": ["Organization: Chainguard, Inc"]}}'},
+    )
+    ours = Remembered(role=Role.CHAINGUARD, past=[(NAME, A)])
+    gathering = Gathering(question(), [ours, Remembered(role=Role.UPSTREAM, now=theirs, past=their_past)])
+    [(_, seen)] = gathering.earlier(Role.CHAINGUARD)
+    assert gathering.origin_of_earlier(ours, seen, contents)[0] is origin
+
+
+@dataclass(kw_only=True)
+class Remembered:
+    """An index that lists files and has listed others."""
+
+    role: Role
+    now: Sequence[tuple[str, str]] = ()
+    past: Sequence[tuple[str, str]] = ()
+    kind: str = "list"
+    url: str = "list:"
+    built_only: bool = False
+
+    @property
+    def name(self) -> str:
+        return self.role.value
+
+    def files(self, project: NormalizedName) -> Sequence[IndexFile]:
+        return [IndexFile(name, f"list:{name}", f"list:{name}", {"sha256": sha256}) for name, sha256 in self.now]
+
+    def wheel(self, file: IndexFile, *, whole: bool = False) -> WheelContents:
+        raise WheelUnreadable(file.filename)
+
+    def earlier(self, project: NormalizedName) -> Sequence[Seen]:
+        files = [IndexFile(name, f"list:{name}", f"list:{name}", {"sha256": sha256}) for name, sha256 in self.past]
+        return [
+            Seen(file=file, first=1.0, last=2.0, upstream=False, not_upstream=True, built_only=False) for file in files
+        ]
+
+    def recall(self, file: IndexFile) -> WheelContents | None:
+        return None
 
 
 # -- remediated builds and other names -------------------------------------------------------------
@@ -390,13 +478,18 @@ def test_real_wheels_on_real_indexes(
     assert offline == after
 
 
-def _built_again(wheel: Path, folder: Path) -> Path:
-    """The same code and another METADATA, under the same name."""
+def _built_again(wheel: Path, folder: Path, part: str = "METADATA") -> Path:
+    """The same code and another METADATA, or what else of dist-info is named, under the same name."""
     folder.mkdir()
     members = read_members(wheel)
     info = dist_info_name(members)
     changed = [
-        (member, data + b"\nbuilt again\n" if member.filename == f"{info}/METADATA" else data)
+        (
+            member,
+            data + (b"\nbuilt again\n" if part == "METADATA" else b"\n")
+            if member.filename == f"{info}/{part}"
+            else data,
+        )
         for member, data in members
     ]
     write_wheel(folder / wheel.name, changed, record=f"{info}/RECORD")
