@@ -24,6 +24,7 @@ Words: pure values, no I/O of their own
     distribution    Installed, Vendored, WheelFile; Finding
     bytecode        what the name and the header of a .pyc say
     index           Index, IndexFile, Role, Evidence
+    vex             what OpenVEX documents say of the builds of a project
     manager         what a repository manager tells of a proxy: Repository, Retrieved; Manager, Deleting
     stale           copies in proxies and local caches that keep Chainguard's build away, as values
     owner           Owner: which package owns a file, and the digest it has for it
@@ -37,6 +38,7 @@ Outside: the only modules that touch network, daemon and disk
     http            the one client; the only module that imports httpx
     sources         reference -> Image: registry, daemon, archive, layout, directory, file
     indexes         configuration -> Index: simple pages, local trees; reading remote wheels
+    vexfeed         a feed of OpenVEX documents: asked, or from the store
     managers        a repository manager's own interface: what a proxy has fetched, and deleting it
 
 Reasoning: pure, in the order of the data
@@ -56,10 +58,12 @@ Reasoning: pure, in the order of the data
     placement       where the members of a wheel stand: in an environment, in a wheel file
     match           files x candidate wheels -> the best explanation
     candidates      which wheels may explain a distribution, and whose they are
+    earlier         wheels that indexes listed once, beside those that they list
     verdict         explanation -> origin, integrity, reason
     report          all of it for one target
     assessed        one distribution with its verdict; the terms of an assessment
     hearsay         what installers noted and folders are called, beside a verdict
+    available       what Chainguard offers of a release
     comparison      one distribution against the indexes, in widening circles
     vendors         distributions inside the files of another
     notes           what was done to changed files, in words

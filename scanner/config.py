@@ -29,6 +29,7 @@ from scanner.values import (
     as_evidence,
     as_explained_output,
     as_fail_on,
+    as_feed,
     as_host,
     as_jobs,
     as_kind,
@@ -70,6 +71,7 @@ class Settings:
     lazy: bool = False
     check_bytecode: bool = False
     cache_dir: Path | None = None
+    vex: str | None = None
     jobs: int = 4
     file: Path | None = None
 
@@ -130,6 +132,7 @@ SETTINGS: Final = (
     Setting(name="prove", read=as_switch),
     Setting(name="lazy", read=as_switch, file="lazy"),
     Setting(name="check_bytecode", read=as_switch),
+    Setting(name="vex", read=as_feed, file="vex"),
     Setting(name="jobs", read=as_jobs, file="jobs"),
 )
 _POLICY: Final = tuple(setting for setting in SETTINGS if (setting.file or "").startswith("policy."))
@@ -200,6 +203,7 @@ def _settled(
         limits=replace(DEFAULT_LIMITS, **values["limit"]),
         plain_http=frozenset(values.get("plain_http", ())),
         cache_dir=None if values.get("no_cache") else values.get("cache_dir") or usual_cache(environment),
+        vex=str(values["vex"]) if "vex" in values else None,
         file=file,
         **{name: values[name] for name in same if name in values},
     )

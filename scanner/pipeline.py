@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import threading
 import time
 from collections.abc import Container, Iterator, Sequence
@@ -17,7 +16,7 @@ from scanner.distribution import Finding
 from scanner.errors import IndexUnavailable, LimitExceeded, UnsupportedTarget
 from scanner.finders import find, stale_bytecode
 from scanner.image import Directory, File, Image, Layer, Platform, Target
-from scanner.index import Dated, Index
+from scanner.index import Dated, Index, in_utc
 from scanner.inventories import PROGRAMS, KeepCode, take_directory, take_file, take_inventory, take_listed
 from scanner.inventories.remembered import InventoryMemory
 from scanner.inventory import Inventory
@@ -330,11 +329,7 @@ def _bundle_inventory(file: File, limits: Limits) -> Inventory:
 
 
 def _now() -> str:
-    return _in_utc(time.time())
-
-
-def _in_utc(seconds: float) -> str:
-    return dt.datetime.fromtimestamp(seconds, dt.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return in_utc(time.time())
 
 
 def _index_lines(indexes: Sequence[Index]) -> tuple[IndexLine, ...]:
@@ -345,7 +340,7 @@ def _index_lines(indexes: Sequence[Index]) -> tuple[IndexLine, ...]:
             kind=index.kind,
             url=index.url,
             built_only=index.built_only,
-            as_of=_in_utc(index.as_of) if isinstance(index, Dated) and index.as_of is not None else None,
+            as_of=in_utc(index.as_of) if isinstance(index, Dated) and index.as_of is not None else None,
         )
         for index in indexes
     )

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from scanner.candidates import Gathering, Question
 from scanner.environment import Environment, fits
 from scanner.errors import IndexFailure, UsageError
 from scanner.image import Platform
-from scanner.index import Index
+from scanner.index import Index, Recalling
 from scanner.indexes.recording import RecordingIndex, Tally, open_for_writing
 from scanner.indexes.remembered import WHEEL_FORMAT
 from scanner.pipeline import Options, scan
@@ -117,8 +118,10 @@ def pull(wants: Sequence[Want], indexes: Sequence[Index], *, jobs: int, progress
     progress(Pulling(projects=len(wants)))
 
     def one(want: Want) -> None:
+        gathering = Gathering(_question(want), indexes)
         for index in indexes:
-            _pull_one(want, index)
+            _pull_one(want, index, gathering)
+        gathering.remember()
         progress(Pulled(name=want.project))
 
     with threads(jobs) as pool:
@@ -126,8 +129,19 @@ def pull(wants: Sequence[Want], indexes: Sequence[Index], *, jobs: int, progress
             pass
 
 
-def _pull_one(want: Want, index: Index) -> None:
-    """A page and its wheels; what fails is in the tally of the index, and costs no other."""
+def _question(want: Want) -> Question:
+    return Question(
+        project=want.project,
+        version=str(want.version) if want.version is not None else None,
+        tags=frozenset(),
+        environment=Environment.of(want.environment),
+        platform=want.platform,
+        musl=False,
+    )
+
+
+def _pull_one(want: Want, index: Index, gathering: Gathering) -> None:
+    """A page and its wheels, those of earlier days too; what fails is in the tally of the index, and costs no other."""
     try:
         files = [file for file in index.files(want.project) if file.wheel is not None]
     except IndexFailure:
@@ -137,6 +151,9 @@ def _pull_one(want: Want, index: Index) -> None:
             index.wheel(file, whole=file.filename in want.whole)
         except IndexFailure:
             continue
+        gathering.note(index, file)
+    if isinstance(index, Recalling):
+        index.earlier(want.project)
 
 
 def _chosen(files: Sequence[IndexFile], want: Want) -> list[IndexFile]:

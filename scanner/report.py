@@ -30,6 +30,7 @@ __all__ = [
     "MatchLine",
     "Origin",
     "Report",
+    "SeenLine",
     "Summary",
     "TargetLine",
     "as_object",
@@ -94,8 +95,17 @@ class FileCounts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SeenLine:
+    """When the index was seen to list a wheel, by RFC 3339; ``listed`` is whether it still does."""
+
+    first: str
+    last: str
+    listed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MatchLine:
-    """The wheel that explains the files best."""
+    """The wheel that explains the files best; ``seen`` only where its index does not list it any more."""
 
     index: str
     filename: str
@@ -104,6 +114,7 @@ class MatchLine:
     evidence: Evidence | None
     proved: bool
     files: FileCounts
+    seen: SeenLine | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,6 +28,7 @@ from scanner.report import Report
 from scanner.sources import SourceOptions
 from scanner.store import DiskStore, NoStore, Store
 from scanner.values import Output
+from scanner.vexfeed import VexFeed
 
 if TYPE_CHECKING:
     from scanner.explaining.asked import Asked
@@ -100,9 +101,9 @@ def scan_targets(targets: Sequence[str], settings: Settings, *, progress: Progre
 
 
 def explain_target(
-    target: str, asked: Asked, settings: Settings, *, progress: Progress, note: Note
+    target: str, asked: Asked, settings: Settings, *, progress: Progress, note: Note, warn: Note
 ) -> tuple[Explanation, ...]:
-    """Explain the distributions of one name in one target.
+    """Explain the distributions of one name in one target. ``warn`` is told of a feed that could not be read.
 
     Raises :class:`scanner.errors.CgscanError` where it cannot be done.
     """
@@ -113,7 +114,23 @@ def explain_target(
         indexes = indexes_of(settings, client, store)
         for index in indexes:
             note(f"index {index.name} ({index.role.value}): {index.url}")
-        return explain(reference, asked, indexes=indexes, options=options_of(settings, store), progress=progress)
+        found = explain(reference, asked, indexes=indexes, options=options_of(settings, store), progress=progress)
+        if settings.vex is None:
+            return found
+        feed = VexFeed(settings.vex, client=client, store=store, limits=settings.limits)
+        return _with_vex(found, feed, asked, warn)
+
+
+def _with_vex(found: tuple[Explanation, ...], feed: VexFeed, asked: Asked, warn: Note) -> tuple[Explanation, ...]:
+    """The explanations with what the feed says of these builds."""
+    from scanner.explaining.remediated import with_vex  # noqa: PLC0415 - a scan does without all that explains
+
+    told = feed.about(asked.name)
+    if told.problem is not None:
+        warn(f"vex: {told.problem}")
+    if told.statements is None:
+        return found
+    return tuple(with_vex(one, feed.name, told.statements) for one in found)
 
 
 def has_chainguard(settings: Settings) -> bool:

@@ -244,6 +244,16 @@ def as_url_without_secrets(value: object) -> str:
     return text
 
 
+def as_feed(value: object) -> Path | str:
+    """A URL of a public feed, or a path."""
+    text = as_text(value)
+    if "://" not in text:
+        return as_path(text)
+    if "@" in as_url(text).partition("://")[2].partition("/")[0]:
+        raise ValueError("holds a user or password; a feed is public")
+    return text
+
+
 def as_variable(value: object) -> str:
     """The name of an environment variable. What is none is not shown: it may be the secret itself."""
     if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,127}", value):

@@ -217,7 +217,7 @@ def _changed(*statements: str) -> Callable[[Path], None]:
         (_foreign, "another program's SQLite file"),
         (_changed("PRAGMA journal_mode=WAL"), "no snapshot of an index"),
         (_changed("PRAGMA application_id=1"), "another program's SQLite file"),
-        (_changed("PRAGMA user_version=9"), "a snapshot of form 9, this cgscan reads 1"),
+        (_changed("PRAGMA user_version=9"), "a snapshot of form 9, this cgscan reads 2"),
         (_changed("UPDATE about SET value = 'wheel/0'"), "a snapshot of another version of cgscan"),
         (_changed("CREATE VIEW v AS SELECT 1"), "whose tables are not those"),
         (_changed("DROP TABLE members", "CREATE VIEW members AS SELECT 1"), "whose tables are not those"),

@@ -12,7 +12,7 @@ from scanner.comparison import Compared
 from scanner.distribution import Installed, Integrity, Origin, WheelFile
 from scanner.explaining.sides import Column, Sides
 from scanner.explanation import ExplainedFile, Listed, Stand
-from scanner.index import Evidence, Role
+from scanner.index import Evidence, Role, in_utc
 from scanner.report import DistributionLine
 
 _EVIDENCE: Final = {
@@ -114,7 +114,8 @@ def _of_column(name: str, column: Column) -> str:
         parts = [f"all its {len(fit.rows)} files are there with their bytes"]
     parts += [f"{fit.modified} with others"] if fit.modified else []
     parts += [f"{fit.missing} not at all"] if fit.missing else []
-    text = f"{_NAMES[name]} is {candidate.file.filename} of {candidate.index}: {', '.join(parts)}."
+    listed = "" if candidate.seen is None else f", as it was listed until {in_utc(candidate.seen.last)}"
+    text = f"{_NAMES[name]} is {candidate.file.filename} of {candidate.index}{listed}: {', '.join(parts)}."
     if candidate.origin is Origin.UNKNOWN:
         return f"{text} It lies on an index of that role, but nothing says that Chainguard built it."
     if candidate.evidence is not None:
@@ -133,10 +134,10 @@ def _without(role: Role, compared: Compared) -> str:
         return f"There is no wheel of {whose} to show, because no index of that role was given."
     question = compared.gathering.question
     versions = {
-        str(file.wheel.version) for index, files in listing.files if index.role is role for file in files if file.wheel
+        file.wheel.version for index, files in listing.files if index.role is role for file in files if file.wheel
     }
     listed = f"it lists {_number(len(versions), 'other version')}" if versions else "it lists no wheel of that project"
-    if question.version in versions:
+    if question.parsed in versions:
         listed = "its wheels of this version are PyPI's bytes, unreadable, or for another interpreter or platform"
     return f"There is no wheel of {whose} to show: {' and '.join(names)} was asked, and {listed}."
 

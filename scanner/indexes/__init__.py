@@ -14,6 +14,7 @@
     remote        reading a wheel by ranges, or whole
     remembered    wheels in the store
     pagememory    pages in the store
+    history       what was listed earlier, in the store
     simple        an index behind a URL
     directory     a folder as an index
     snapshot      a snapshot as indexes

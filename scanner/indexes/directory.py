@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import stat
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, BinaryIO, cast
@@ -20,6 +21,7 @@ from packaging.utils import canonicalize_name
 from scanner.digest import CHUNK, Digest
 from scanner.errors import IndexUnavailable, UsageError
 from scanner.index import IndexFile
+from scanner.indexes.history import History
 from scanner.indexes.once import Once
 from scanner.indexes.page import Page, parse_page
 from scanner.indexes.remembered import WheelMemory
@@ -29,7 +31,7 @@ from scanner.wheel import WheelName, read_wheel, read_wheel_by_record
 if TYPE_CHECKING:
     from packaging.utils import NormalizedName
 
-    from scanner.index import IndexSpec, Role
+    from scanner.index import Held, IndexSpec, Role, Seen
     from scanner.limits import Limits
     from scanner.store import Store
     from scanner.wheel import WheelContents
@@ -44,6 +46,7 @@ class DirectoryIndex:
         self._folder = _folder(spec.location)
         self._root = self._folder.resolve()
         self._memory = WheelMemory(store, self._root.as_uri())
+        self._history = History(store, index=self._root.as_uri(), role=spec.role, user="", built_only=spec.built_only)
         self._files: Once[NormalizedName, tuple[IndexFile, ...]] = Once()
         self._wheels: Once[tuple[str, str, bool], WheelContents] = Once()
         self._digests: Once[tuple[str, int, int], Digest] = Once()
@@ -85,6 +88,18 @@ class DirectoryIndex:
     def wheel(self, file: IndexFile, *, whole: bool = False) -> WheelContents:
         """What one of its wheels holds."""
         return self._wheels((file.filename, file.url, whole), lambda: self._ask_wheel(file, whole=whole))
+
+    def earlier(self, project: NormalizedName) -> Sequence[Seen]:
+        """Wheels that it has had and does not have any more."""
+        return self._history.earlier(project, self.files(project))
+
+    def recall(self, file: IndexFile) -> WheelContents | None:
+        """What a wheel held that is not there any more."""
+        return self._memory.get(file, proved=False)
+
+    def remember(self, project: NormalizedName, held: Sequence[Held]) -> None:
+        """Keep that wheels are there, and what holds of them."""
+        self._history.remember(project, self.files(project), time.time(), held)
 
     def _ask_wheel(self, file: IndexFile, *, whole: bool) -> WheelContents:
         contents = self._memory.get(file, proved=whole)

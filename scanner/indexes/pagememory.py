@@ -28,6 +28,8 @@ _FORMAT: Final = "page/2"
 """Counted up when pages come to be read otherwise, or what they list has other fields."""
 _LONGEST_FRESH: Final = 600.0
 _LEVEL: Final = 1
+_MODIFIED: Final = "modified: "
+"""Stands before a Last-Modified that is kept for want of an ETag."""
 _FAULTS: Final = (
     ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, RecursionError, zstd.ZstdError,
     msgpack.exceptions.UnpackException,
@@ -87,6 +89,19 @@ def freshness(headers: Mapping[str, str]) -> float:
     age = headers.get("age", "0").strip()
     spent = float(age[:9]) if age.isascii() and age.isdigit() else 0.0
     return max(0.0, min(float(said["max-age"][:9]), _LONGEST_FRESH) - spent)
+
+
+def validator(headers: Mapping[str, str]) -> str:
+    """By what a server knows whether a page has changed (RFC 9110, 8.8): its ETag, else the time of the last change."""
+    modified = headers.get("last-modified", "")
+    return headers.get("etag", "") or (f"{_MODIFIED}{modified}" if modified else "")
+
+
+def unless(known: str) -> dict[str, str]:
+    """The header that asks for a page unless it is still the one with this validator; none without one."""
+    if known.startswith(_MODIFIED):
+        return {"If-Modified-Since": known.removeprefix(_MODIFIED)}
+    return {"If-None-Match": known} if known else {}
 
 
 def _directives(headers: Mapping[str, str]) -> Mapping[str, str]:

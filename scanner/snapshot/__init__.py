@@ -4,6 +4,7 @@
 indexes     name, role, kind, URL without credentials, whether it has built wheels only, when it was last pulled from
 projects    what each index was asked, when, and what it said: the files, that there is none, or why it did not answer
 files       what it listed, in its order; ``content`` is the sha256 of the bytes: the page's, else that of what was read
+seen        wheels that were looked at, listed or not any more: when they were seen listed, and what held of them
 wheels      what wheels hold, by sha256 and file name; of an index, or of any (0) where all bytes were read and proved
 members     raw sha256 of every member -> the wheels that have it
 ==========  ==========================================================================================
