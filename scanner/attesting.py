@@ -1,0 +1,75 @@
+"""What is signed for the wheels that explain something: asked for, checked, remembered.
+
+(1) An index has a document for the wheel, or one was verified before. (2) Something in it is a signature that counts
+over the sha256 that the wheel is said to have. (3) The wheel is read whole: its bytes have that sha256. Without the
+last step a signature over the right bytes would vouch for whatever the index serves in their place by ranges.
+
+Whatever goes wrong is a reason, never an error: the wheel stands on the next rung of its evidence, as if it was not
+asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from scanner.attestation import Attested, Form, NotAttested
+from scanner.errors import IndexFailure
+from scanner.index import Attesting, Role
+from scanner.store import NoStore, Store
+
+if TYPE_CHECKING:
+    from scanner.digest import Digest
+    from scanner.index import Index, IndexFile
+    from scanner.signatures import Signatures
+
+_FORMAT: Final = "attestation/1"
+_NONE: Final = NotAttested(why="its index offers no attestation")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attestor:
+    """Asks for attestations and has them checked. Threads may share it.
+
+    ``required`` is whether the policy counts nothing else (``--min-evidence attested``), so that the reason is told.
+    A document that was verified is remembered by the sha256 alone: whoever brings it, it is checked again.
+    """
+
+    signatures: Signatures
+    required: bool = False
+    store: Store = field(default_factory=NoStore)
+
+    def check(self, index: Index, file: IndexFile, sha256: Digest) -> Attested | NotAttested:
+        """Whether it is attested that a wheel with this sha256 was built by one of the signers."""
+        if index.role is not Role.CHAINGUARD or file.wheel is None:
+            return _NONE
+        key = f"{_FORMAT}\n{sha256}"
+        known = self.store.get("attestation", key)
+        verdict: Attested | NotAttested = _NONE
+        for document in _documents(index, file, known):
+            if isinstance(document, NotAttested):
+                verdict = document
+                continue
+            verdict = self.signatures.check(document, sha256=sha256, filename=file.filename)
+            if isinstance(verdict, Attested):
+                if document != known:
+                    self.store.put("attestation", key, document)
+                break
+        return verdict
+
+
+def _documents(index: Index, file: IndexFile, known: bytes | None) -> Iterator[bytes | NotAttested]:
+    """What is remembered, else what the index has in one form after the other, or why it could not be asked."""
+    if known is not None:
+        yield known
+    if not isinstance(index, Attesting):
+        return
+    for form in Form:
+        try:
+            document = index.attestation(file, form)
+        except IndexFailure as problem:
+            yield NotAttested(why=f"the attestation could not be had: {problem.message}")
+            return
+        if document is not None:
+            yield document
