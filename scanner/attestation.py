@@ -52,6 +52,8 @@ class NotAttested:
     why: str
 
 
+NOT_ATTESTED: Final = "not attested: "
+"""What stands before the reason in a verdict's, where nothing but an attestation counts."""
 NOT_INSTALLED: Final = NotAttested(why="sigstore is not installed")
 
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from scanner.attestation import Attested, Form, NotAttested
+from scanner.attestation import NOT_INSTALLED, Attested, Form, NotAttested
 from scanner.errors import IndexFailure
 from scanner.index import Attesting, Role
 from scanner.store import NoStore, Store
@@ -33,7 +33,8 @@ class Attestor:
     """Asks for attestations and has them checked. Threads may share it.
 
     ``required`` is whether the policy counts nothing else (``--min-evidence attested``), so that the reason is told.
-    A document that was verified is remembered by the sha256 alone: whoever brings it, it is checked again.
+    Where sigstore is not installed, nothing is asked but then. A document that was verified is remembered by the
+    sha256 alone: whoever brings it, it is checked again.
     """
 
     signatures: Signatures
@@ -44,6 +45,8 @@ class Attestor:
         """Whether it is attested that a wheel with this sha256 was built by one of the signers."""
         if index.role is not Role.CHAINGUARD or file.wheel is None:
             return _NONE
+        if not self.required and not self.signatures.available:
+            return NOT_INSTALLED
         key = f"{_FORMAT}\n{sha256}"
         known = self.store.get("attestation", key)
         verdict: Attested | NotAttested = _NONE

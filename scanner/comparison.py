@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 from scanner.assessed import Assessed, Terms
+from scanner.attestation import NOT_ATTESTED, NotAttested
 from scanner.candidates import Gathered, Gathering, Question
 from scanner.distribution import Installed, Integrity, Kind, Origin, WheelFile
 from scanner.environment import Environment
@@ -65,6 +66,7 @@ class Comparing:
             verdict = unchecked(asked) if listing.failures or not asked.any_index else _unknown_archive(one)
         if isinstance(one, Installed):
             verdict = remarked(verdict, one, gathering)
+        verdict = _if_not_attested(verdict, gathering)
         verdict = with_word_of_cache(verdict, one)
         available = Available(same_version=gathering.same_version(), remediated=gathering.remediated())
         answered = bool(listing.files) if self._terms.indexes else None
@@ -88,7 +90,7 @@ class Comparing:
 
     def gathering(self, one: Installed | WheelFile) -> Gathering:
         """What the indexes list for one; of all versions, where it has none."""
-        return Gathering(self._question(one), self._terms.indexes)
+        return Gathering(self._question(one), self._terms.indexes, attestor=self._terms.attestor)
 
     def _question(self, one: Installed | WheelFile) -> Question:
         if isinstance(one, Installed):
@@ -150,6 +152,7 @@ class _Comparison:
         self._any_index = bool(listing.files or listing.failures)
         self._fitting = 0
         self._whole: frozenset[str] = frozenset()
+        self._wide = False
         self._proof_failed = False
 
     def verdict(self) -> Verdict:
@@ -162,13 +165,16 @@ class _Comparison:
         # (3) nobody is accused on the word of a RECORD: the wheels are read whole, and compared again
         while (unproved := self._to_prove(explanation)) and not self._proof_failed:
             explanation = self._explained(wide=True, whole=unproved)
-        # (4) what cannot have been installed here may still have been built here
+        # (4) what is signed about the wheel that explains the files; it can make one Chainguard's
+        if isinstance(explanation, Explained) and self._gathering.attest(explanation.fit.candidate):
+            explanation = self._explained(wide=self._wide)
+        # (5) what cannot have been installed here may still have been built here
         if isinstance(explanation, Unexplained) and not self._fitting:
             explanation = self._built_here() or explanation
         asked = Asked(failures=self._failures, any_index=self._any_index)
         if self._installed is None:
             return judge(explanation, asked)
-        # (5) a local install is its note's where the wheel is not what was installed
+        # (6) a local install is its note's where the wheel is not what was installed
         explanation = believed_local(explanation, self._installed, self._circumstances.listed)
         return judge(explanation, asked, local=self._installed.local)
 
@@ -193,6 +199,7 @@ class _Comparison:
 
     def _explained(self, *, wide: bool, whole: frozenset[str] = frozenset()) -> Explanation:
         self._whole |= whole
+        self._wide = wide
         gathered: Gathered = self._gathering.gather(wide=wide, whole=self._whole)
         self._failures = [*self._gathering.listing.failures, *gathered.failures]
         self._proof_failed = bool(gathered.failures)
@@ -231,6 +238,15 @@ def _listed(one: Installed | WheelFile) -> Mapping[str, bytes | None] | None:
     }
 
 
+def _if_not_attested(verdict: Verdict, gathering: Gathering) -> Verdict:
+    """With why Chainguard's wheel is not attested, where nothing less counts."""
+    attestor, fit = gathering.attestor, verdict.fit
+    said = gathering.said_of(fit.candidate) if fit is not None and verdict.origin is Origin.CHAINGUARD else None
+    if attestor is None or not attestor.required or not isinstance(said, NotAttested):
+        return verdict
+    return replace(verdict, reason=f"{verdict.reason}; {NOT_ATTESTED}{said.why}")
+
+
 def _unknown_archive(one: Installed | WheelFile) -> Verdict:
     reason = "no index lists a wheel with its sha256, and it could not be opened"
     if isinstance(one, WheelFile) and one.source:
@@ -246,5 +262,8 @@ def _listed_wheel(one: WheelFile, index: Index, file: IndexFile, gathering: Gath
     contents = replace(own, sha256=one.sha256)
     origin, evidence = gathering.origin(index, file, contents)
     candidate = Candidate(index=index.name, file=file, contents=contents, origin=origin, evidence=evidence)
+    if gathering.attest(candidate):
+        origin, evidence = gathering.origin(index, file, contents)
+        candidate = replace(candidate, origin=origin, evidence=evidence)
     fit = lay(candidate, WheelSite(one.location, contents, None))
     return judge(Explained(fit=fit), Asked(failures=gathering.listing.failures, any_index=True))

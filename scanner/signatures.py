@@ -1,7 +1,7 @@
 """Is a wheel's sha256 signed, and by whom: the one module that imports sigstore, when it is first needed.
 
-What is checked, all of it by sigstore's own verifier: the certificate's chain to the trust root at the time that the log
-promises, its timestamp of the certificate log, its usage; the entry's promise, its proof of inclusion and the log's
+What is checked, all of it by sigstore's own verifier: the certificate's chain to the trust root at the time that the
+log promises, its timestamp of the certificate log, its usage; the entry's promise, its proof of inclusion and the log's
 checkpoint; the signature; that entry, certificate and content belong together. Besides that: the certificate's issuer
 and identity are a :class:`scanner.attestation.Signer`'s, and the statement is about that sha256.
 
@@ -16,7 +16,6 @@ import logging
 import threading
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -58,6 +57,11 @@ class Signatures:
         self._signers = tuple(signers)
         self._lock = threading.Lock()
         self._root = _read_root(trust_root) if trust_root is not None and is_installed() else None
+
+    @property
+    def available(self) -> bool:
+        """Whether sigstore is installed."""
+        return is_installed()
 
     def check(self, document: bytes, *, sha256: Digest, filename: str) -> Attested | NotAttested:
         """Whether something in a document is a signature that counts over this sha256.
@@ -175,6 +179,8 @@ def _reason(problem: Exception) -> str:
 
 def _embedded_root() -> TrustedRoot:
     """What comes with sigstore, as it is there: no cache of a user, no network."""
+    from importlib import resources  # noqa: PLC0415
+
     from sigstore.models import TrustedRoot  # noqa: PLC0415
 
     with resources.as_file(resources.files("sigstore._store") / _PRODUCTION / "trusted_root.json") as file:
@@ -186,14 +192,14 @@ def _read_root(file: Path) -> TrustedRoot:
     from sigstore.verify import Verifier  # noqa: PLC0415
 
     try:
-        if file.stat().st_size > _LONGEST_ROOT:
-            raise UsageError(f"trust_root: {file} is larger than {_LONGEST_ROOT} bytes", hint=_GET_ROOT)
-        root = TrustedRoot.from_file(str(file))
-        Verifier(trusted_root=root)
+        size = file.stat().st_size
+        root = TrustedRoot.from_file(str(file)) if size <= _LONGEST_ROOT else None
+        if root is not None:
+            Verifier(trusted_root=root)
     except OSError as problem:
         raise UsageError(f"trust_root: {file} cannot be read: {problem.strerror}", hint=_GET_ROOT) from problem
-    except UsageError:
-        raise
     except Exception as problem:
         raise UsageError(f"trust_root: {file} is no trust root of Sigstore's", hint=_GET_ROOT) from problem
+    if root is None:
+        raise UsageError(f"trust_root: {file} is larger than {_LONGEST_ROOT} bytes", hint=_GET_ROOT)
     return root

@@ -1,8 +1,8 @@
 """Pages of the simple repository API -> the files of a project. Pure: bytes in, values out.
 
-Sources: PEP 503 and 592 (HTML, yanked), PEP 629 (version), PEP 691 (JSON), PEP 700 (size), PEP 714, PEP 740 (provenance);
-as collected in the "Simple repository API" specification. What servers do beyond it is taken as they do it:
-no Content-Type or a wrong one, md5 or sha512 fragments, several fragments joined with ``&``, relative URLs,
+Sources: PEP 503 and 592 (HTML, yanked), PEP 629 (version), PEP 691 (JSON), PEP 700 (size), PEP 714, PEP 740
+(provenance); as collected in the "Simple repository API" specification. What servers do beyond it is taken as they do
+it: no Content-Type or a wrong one, md5 or sha512 fragments, several fragments joined with ``&``, relative URLs,
 ``<base href>``, decorated anchor texts.
 """
 
