@@ -54,6 +54,7 @@ class NotAttested:
 
 NOT_ATTESTED: Final = "not attested: "
 """What stands before the reason in a verdict's, where nothing but an attestation counts."""
+NOT_OFFERED: Final = NotAttested(why="its index offers no attestation")
 NOT_INSTALLED: Final = NotAttested(why="sigstore is not installed")
 
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from scanner.attestation import NOT_INSTALLED, Attested, Form, NotAttested
+from scanner.attestation import NOT_INSTALLED, NOT_OFFERED, Attested, Form, NotAttested
 from scanner.errors import IndexFailure
 from scanner.index import Attesting, Role
 from scanner.store import NoStore, Store
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from scanner.signatures import Signatures
 
 _FORMAT: Final = "attestation/1"
-_NONE: Final = NotAttested(why="its index offers no attestation")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,12 +43,12 @@ class Attestor:
     def check(self, index: Index, file: IndexFile, sha256: Digest) -> Attested | NotAttested:
         """Whether it is attested that a wheel with this sha256 was built by one of the signers."""
         if index.role is not Role.CHAINGUARD or file.wheel is None:
-            return _NONE
+            return NOT_OFFERED
         if not self.required and not self.signatures.available:
             return NOT_INSTALLED
         key = f"{_FORMAT}\n{sha256}"
         known = self.store.get("attestation", key)
-        verdict: Attested | NotAttested = _NONE
+        verdict: Attested | NotAttested = NOT_OFFERED
         for document in _documents(index, file, known):
             if isinstance(document, NotAttested):
                 verdict = document

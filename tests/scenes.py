@@ -42,7 +42,7 @@ class Shelf:
     """An index over wheel files in memory: a small real one, with the quirks that a test asks for.
 
     ``by_record`` reads wheels as ranged reading does (unproved) until the whole is asked for. ``signed`` has documents by
-    file name; of ``lies`` the whole is not what the page promises.
+    file name, ``vouchers`` what was asked of them; of ``lies`` the whole is not what the page promises.
     """
 
     wheels: Sequence[Path]
@@ -57,7 +57,7 @@ class Shelf:
     signed: Mapping[str, bytes | Exception] = field(default_factory=dict)
     lies: frozenset[str] = frozenset()
     whole_reads: list[str] = field(default_factory=list)
-    asked: list[tuple[str, Form]] = field(default_factory=list)
+    vouchers: list[tuple[str, Form]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.name = self.name or f"{self.role.value}-shelf"
@@ -91,9 +91,8 @@ class Shelf:
             raise WheelUnreadable(f"{file.filename}: the stored bytes are not the promised ones")
         return read_wheel(io.BytesIO(data), filename=file.filename, limits=DEFAULT_LIMITS, sha256=sha256, forms=True)
 
-
     def attestation(self, file: IndexFile, form: Form) -> bytes | None:
-        self.asked.append((file.filename, form))
+        self.vouchers.append((file.filename, form))
         found = self.signed.get(file.filename) if form is Form.PROVENANCE else None
         if isinstance(found, Exception):
             raise found

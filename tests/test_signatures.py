@@ -203,6 +203,10 @@ def _flip(value: Any) -> Any:
     return b64(bytes(data))
 
 
+def _always(value: Any) -> Callable[[Any], Any]:
+    return lambda _: value
+
+
 _UNSIGNED = ("publisher",)
 """What a document says beside what is signed; nothing is made of it."""
 
@@ -225,7 +229,7 @@ def test_parts_of_two_attestations_do_not_make_one(sigstore: Sigstore, signature
         value = other
         for key in part:
             value = value[key]
-        mixed = _changed(mine, part, lambda _, value=value: value)
+        mixed = _changed(mine, part, _always(value))
         assert isinstance(said(signatures, mixed), NotAttested)
         assert isinstance(said(signatures, mixed, sha256=OTHER), NotAttested)
 
@@ -272,7 +276,7 @@ def test_the_older_form_of_cosign_is_named(signatures: Signatures) -> None:
 
 _KEYS = st.sampled_from(
     ["version", "attestation_bundles", "attestations", "verification_material", "envelope", "certificate", "mediaType",
-     "transparency_entries", "statement", "signature", "verificationMaterial", "dsseEnvelope", "tlogEntries", "rawBytes"]
+     "transparency_entries", "statement", "signature", "verificationMaterial", "dsseEnvelope", "tlogEntries"]
 )  # fmt: skip
 _ANY = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.sampled_from(["", "AA==", "x", "\ud800"]) | st.just(1),

@@ -21,6 +21,7 @@ from scanner.snapshot import Snapshot, Source
 if TYPE_CHECKING:
     from packaging.utils import NormalizedName
 
+    from scanner.attestation import Form
     from scanner.limits import Limits
     from scanner.wheel import WheelContents
 
@@ -28,7 +29,7 @@ KIND: Final = "snapshot"
 
 
 class SnapshotIndex:
-    """One index as a snapshot has it. See :class:`scanner.index.Index`, ``ByContent`` and ``Dated``."""
+    """One index as a snapshot has it. See :class:`scanner.index.Index`, ``ByContent``, ``Attesting``, ``Dated``."""
 
     def __init__(self, snapshot: Snapshot, source: Source, *, limits: Limits, built_only: bool = False) -> None:
         self._snapshot = snapshot
@@ -112,6 +113,11 @@ class SnapshotIndex:
         if proved and not contents.proved:
             raise self._snapshot.damaged(f"what it has of {file.filename}")
         return contents
+
+    def attestation(self, file: IndexFile, form: Form) -> bytes | None:
+        """What is signed about one of its files, as it was pulled."""
+        content = self._snapshot.content(file)
+        return self._snapshot.attestation(content, form.value) if content is not None else None
 
     def holding(self, sha256: bytes) -> Sequence[IndexFile]:
         """Wheels that have a member with these bytes."""

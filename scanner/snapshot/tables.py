@@ -14,7 +14,7 @@ from scanner.index import IndexFile, Role
 
 APPLICATION: Final = 0x63676978
 """``cgix``, in the header of the file (``PRAGMA application_id``)."""
-FORMAT: Final = 1
+FORMAT: Final = 2
 """``PRAGMA user_version``; counted up when the tables change."""
 ANY: Final = 0
 """In place of an index: what was proved by all of the bytes."""
@@ -35,6 +35,8 @@ TABLES: Final = (
     """CREATE TABLE wheels (id INTEGER PRIMARY KEY, sha256 BLOB NOT NULL, filename TEXT NOT NULL,
         of_index INTEGER NOT NULL, contents BLOB NOT NULL, UNIQUE (sha256, filename, of_index))""",
     "CREATE TABLE members (sha256 BLOB NOT NULL, wheel INTEGER NOT NULL, PRIMARY KEY (sha256, wheel)) WITHOUT ROWID",
+    """CREATE TABLE attestations (content BLOB NOT NULL, form TEXT NOT NULL, document BLOB NOT NULL,
+        PRIMARY KEY (content, form)) WITHOUT ROWID""",
 )
 MAKE_AGAIN: Final = "make it again with 'cgscan index pull'"
 _OF_THE_PLACE: Final = ("unable to open", "locked", "is full", "disk I/O")
