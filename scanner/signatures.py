@@ -44,7 +44,7 @@ _PRODUCTION: Final = "https%3A%2F%2Ftuf-repo-cdn.sigstore.dev"
 """The folder in sigstore with what it trusts before it has asked anybody."""
 _LONGEST_ROOT: Final = 4 * 1024 * 1024
 _LONGEST_WHY: Final = 200
-_GET_ROOT: Final = "it is what 'trusted_root.json' of a Sigstore's TUF repository is"
+_GET_ROOT: Final = "a trust root is the file trusted_root.json of a Sigstore's TUF repository"
 
 
 class Signatures:

@@ -41,8 +41,8 @@ SITE = "usr/local/lib/python3.11/site-packages"
 class Shelf:
     """An index over wheel files in memory: a small real one, with the quirks that a test asks for.
 
-    ``by_record`` reads wheels as ranged reading does (unproved) until the whole is asked for. ``signed`` has documents by
-    file name, ``vouchers`` what was asked of them; of ``lies`` the whole is not what the page promises.
+    ``by_record`` reads wheels as ranged reading does (unproved) until the whole is asked for. ``signed`` has documents
+    by file name, ``vouchers`` what was asked of them; of ``lies`` the whole is not what the page promises.
     """
 
     wheels: Sequence[Path]

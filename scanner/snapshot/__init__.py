@@ -3,7 +3,7 @@
 ============  ==========================================================================================
 indexes       name, role, kind, URL without credentials, whether it has built wheels only, when last pulled from
 projects      what each index was asked, when, and what it said: the files, that there is none, or why it failed
-files         what it listed, in its order; ``content`` is the sha256 of the bytes: the page's, else that of what was read
+files         what it listed, in its order; ``content`` is the sha256 of the bytes: the page's, else of what was read
 wheels        what wheels hold, by sha256 and file name; of an index, or of any (0) where all bytes were read and proved
 members       raw sha256 of every member -> the wheels that have it
 attestations  what is signed about a wheel, by its sha256 and form; whoever brought it, it is verified by who reads it
