@@ -153,6 +153,7 @@ def test_a_fallback_path_outweighs_it(scene: Scene, tmp_path: Path, sigstore: Si
     scene.install(ours)
     index = shelf(ours, signed(sigstore, ours), tier=Tier.FALLBACK)
     assert scene.judge(index, attestor=attestor).words == ("upstream", "intact")
+    assert index.vouchers == []
 
 
 def test_a_publishers_attestation_through_chainguards_proxy(
