@@ -98,11 +98,10 @@ def read_signers(value: object, where: str) -> tuple[tuple[Signer, ...], tuple[s
 def _signer(entry: object, where: str) -> tuple[Signer | None, list[str]]:
     if not isinstance(entry, Mapping):
         return None, [f"{where}: must be a mapping (issuer: …, and identity: … or pattern: …)"]
-    faults = [f"{where}.{ascii(key)[:80]}: there is no such key; keys are {', '.join(_KEYS)}"
-              for key in entry if key not in _KEYS]  # fmt: skip
+    strange = [f"{where}.{ascii(key)[:80]}: there is no such key" for key in entry if key not in _KEYS]
     said = {key: entry[key] for key in _KEYS if entry.get(key) is not None}
-    wrong = [key for key, text in said.items() if not isinstance(text, str) or not text.isprintable() or not text]
-    faults += [f"{where}.{key}: must be a text of one line" for key in wrong]
+    wrong = {key for key, text in said.items() if not isinstance(text, str) or not text.isprintable() or not text}
+    faults = [*strange, *(f"{where}.{key}: must be a text of one line" for key in sorted(wrong))]
     if "issuer" not in said:
         faults.append(f"{where}.issuer: is missing")
     if ("identity" in said) == ("pattern" in said):
@@ -110,15 +109,23 @@ def _signer(entry: object, where: str) -> tuple[Signer | None, list[str]]:
     pattern = None
     if "pattern" in said and "pattern" not in wrong:
         try:
-            pattern = re.compile(said["pattern"])
-        except (re.error, RecursionError, OverflowError) as problem:
-            faults.append(f"{where}.pattern: is no regular expression: {str(problem)[:100]}")
-        else:
-            if pattern.fullmatch(_NOBODY):
-                faults.append(f"{where}.pattern: matches whatever is signed by anybody; write whose identities count")
+            pattern = _pattern(said["pattern"])
+        except ValueError as problem:
+            faults.append(f"{where}.pattern: {problem}")
     if faults:
         return None, faults
     return Signer(issuer=said["issuer"], identity=said.get("identity"), pattern=pattern), []
+
+
+def _pattern(text: str) -> re.Pattern[str]:
+    """ValueError for what is no pattern, or one of everybody's."""
+    try:
+        pattern = re.compile(text)
+    except (re.error, RecursionError, OverflowError) as problem:
+        raise ValueError(f"is no regular expression: {str(problem)[:100]}") from problem
+    if pattern.fullmatch(_NOBODY):
+        raise ValueError("matches whatever is signed by anybody; write whose identities count")
+    return pattern
 
 
 # --- documents ---

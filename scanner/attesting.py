@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from scanner.digest import Digest
     from scanner.index import Index, IndexFile
     from scanner.signatures import Signatures
+    from scanner.wheel import WheelContents
 
 _FORMAT: Final = "attestation/1"
 
@@ -75,3 +76,53 @@ def _documents(index: Index, file: IndexFile, known: bytes | None) -> Iterator[b
             return
         if document is not None:
             yield document
+
+
+class Attestations:
+    """What came of asking about one distribution's wheels. ``attestor`` None: nobody asks."""
+
+    def __init__(self, attestor: Attestor | None) -> None:
+        self._attestor = attestor
+        self._said: dict[tuple[str, str], Attested | NotAttested] = {}
+        self._proved: dict[tuple[str, str], WheelContents] = {}
+
+    @property
+    def required(self) -> bool:
+        """Whether nothing less counts."""
+        return self._attestor is not None and self._attestor.required
+
+    def ask(self, index: Index, file: IndexFile, contents: WheelContents) -> bool:
+        """Whether a wheel is attested, if that was not known yet. It is read whole, unless ``contents`` are."""
+        key, sha256 = (index.name, file.url), contents.sha256
+        if self._attestor is None or sha256 is None or key in self._said:
+            return False
+        said = self._attestor.check(index, file, sha256)
+        if isinstance(said, Attested):
+            said = self._proof(index, file, contents) or said
+        self._said[key] = said
+        return isinstance(said, Attested)
+
+    def _proof(self, index: Index, file: IndexFile, contents: WheelContents) -> NotAttested | None:
+        """Read the wheel whole, unless it was; why it is not the one that is attested."""
+        whole = contents
+        if not contents.proved:
+            try:
+                whole = index.wheel(file, whole=True)
+            except IndexFailure as problem:
+                return NotAttested(why=f"its sha256 is attested, but not proved: {problem.message}")
+        if not whole.proved or whole.sha256 != contents.sha256:
+            return NotAttested(why="its sha256 is attested, and it has another one")
+        self._proved[index.name, file.url] = whole
+        return None
+
+    def said_of(self, index: str, file: IndexFile) -> Attested | NotAttested | None:
+        """What came of asking about a file of the index of that name; None where nobody asked."""
+        return self._said.get((index, file.url))
+
+    def holds(self, index: str, file: IndexFile) -> bool:
+        """Whether it is attested."""
+        return isinstance(self.said_of(index, file), Attested)
+
+    def proved(self, index: str, file: IndexFile) -> WheelContents | None:
+        """All of a wheel that is attested."""
+        return self._proved.get((index, file.url))

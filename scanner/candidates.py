@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from packaging.version import InvalidVersion, Version
 
-from scanner.attestation import Attested, NotAttested
+from scanner.attesting import Attestations, Attestor
 from scanner.digest import Digest
 from scanner.distribution import Identity, Origin
 from scanner.environment import Environment, fits
@@ -26,7 +26,6 @@ from scanner.match import Candidate
 if TYPE_CHECKING:
     from packaging.utils import NormalizedName
 
-    from scanner.attesting import Attestor
     from scanner.image import Platform
     from scanner.wheel import WheelContents, WheelName
 
@@ -152,14 +151,12 @@ class Gathering:
 
     def __init__(self, question: Question, indexes: Sequence[Index], *, attestor: Attestor | None = None) -> None:
         self.question = question
-        self.attestor = attestor
+        self.attestations = Attestations(attestor)
         self.listing = Listing.ask(question.project, indexes)
         if question.also is not None and question.also.name != question.project:
             self.listing = self.listing.joined(Listing.ask(question.also.name, indexes))
         self._known: dict[Role, Sequence[tuple[Index, IndexFile]]] = {}
         self._origins: dict[Hashable, tuple[Origin, Evidence | None]] = {}
-        self._attested: dict[tuple[str, str], Attested | NotAttested] = {}
-        self._proved: dict[tuple[str, str], WheelContents] = {}
 
     def gather(self, *, wide: bool, whole: frozenset[str] = frozenset()) -> Gathered:
         """The wheels of this version: of the installed tags and pure ones, or ``wide``, all that fit.
@@ -224,7 +221,7 @@ class Gathering:
         if file.sha256 in taken:
             return  # the same bytes are there already; upstream indexes come first, so they are upstream's
         try:
-            contents = self._proved.get((index.name, file.url)) or index.wheel(file, whole=whole)
+            contents = self.attestations.proved(index.name, file) or index.wheel(file, whole=whole)
         except IndexFailure as problem:
             found.failures.append(f"{index.name}: {problem.message}")
             return
@@ -259,39 +256,12 @@ class Gathering:
     # --- evidence ---
 
     def attest(self, candidate: Candidate) -> bool:
-        """Ask what is signed about a wheel that explains something; whether that says more of it than was known.
-
-        The wheel is read whole then: a signature is over its sha256, and only all of its bytes say that this is it.
-        """
+        """Ask what is signed about a wheel that explains something; whether that says more of it than was known."""
         index = next((one for one, _ in self.listing.files if one.name == candidate.index), None)
-        key, sha256 = (candidate.index, candidate.file.url), candidate.contents.sha256
-        if self.attestor is None or index is None or sha256 is None or key in self._attested:
-            return False
-        if candidate.origin is Origin.UPSTREAM:
-            return False  # whatever else is said of it
-        said = self.attestor.check(index, candidate.file, sha256)
-        if isinstance(said, Attested):
-            said = self._proof(index, candidate, sha256) or said
-        self._attested[key] = said
+        if index is None or candidate.origin is Origin.UPSTREAM:
+            return False  # PyPI's, whatever else is said of it
         self._origins.clear()
-        return isinstance(said, Attested)
-
-    def _proof(self, index: Index, candidate: Candidate, sha256: Digest) -> NotAttested | None:
-        """Read the wheel whole, unless it was; why it is not the one that is attested."""
-        contents = candidate.contents
-        if not contents.proved:
-            try:
-                contents = index.wheel(candidate.file, whole=True)
-            except IndexFailure as problem:
-                return NotAttested(why=f"its sha256 is attested, but not proved: {problem.message}")
-        if not contents.proved or contents.sha256 != sha256:
-            return NotAttested(why="its sha256 is attested, and it has another one")
-        self._proved[candidate.index, candidate.file.url] = contents
-        return None
-
-    def said_of(self, candidate: Candidate) -> Attested | NotAttested | None:
-        """What came of asking for its attestation; None where nobody asked."""
-        return self._attested.get((candidate.index, candidate.file.url))
+        return self.attestations.ask(index, candidate.file, candidate.contents)
 
     def origin(self, index: Index, file: IndexFile, contents: WheelContents | None) -> tuple[Origin, Evidence | None]:
         """Whose a listed wheel is, and why it counts as Chainguard's. ``contents`` None: its SBOM is not known."""
@@ -313,8 +283,7 @@ class Gathering:
         self, index: Index, file: IndexFile, contents: WheelContents | None, sha256: Digest | None
     ) -> Evidence | None:
         """The strongest rung that holds."""
-        proved = contents is not None and contents.proved
-        if proved and isinstance(self._attested.get((index.name, file.url)), Attested):
+        if contents is not None and contents.proved and self.attestations.holds(index.name, file):
             return Evidence.ATTESTED
         sbom = contents is not None and contents.claims_chainguard
         built = file.tier is Tier.BUILT

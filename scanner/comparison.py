@@ -240,9 +240,11 @@ def _listed(one: Installed | WheelFile) -> Mapping[str, bytes | None] | None:
 
 def _if_not_attested(verdict: Verdict, gathering: Gathering) -> Verdict:
     """With why Chainguard's wheel is not attested, where nothing less counts."""
-    attestor, fit = gathering.attestor, verdict.fit
-    said = gathering.said_of(fit.candidate) if fit is not None and verdict.origin is Origin.CHAINGUARD else None
-    if attestor is None or not attestor.required or not isinstance(said, NotAttested):
+    if verdict.fit is None or verdict.origin is not Origin.CHAINGUARD or not gathering.attestations.required:
+        return verdict
+    candidate = verdict.fit.candidate
+    said = gathering.attestations.said_of(candidate.index, candidate.file)
+    if not isinstance(said, NotAttested):
         return verdict
     return replace(verdict, reason=f"{verdict.reason}; {NOT_ATTESTED}{said.why}")
 

@@ -127,7 +127,8 @@ def _of_column(name: str, column: Column) -> str:
 
 def _not_attested(column: Column, compared: Compared) -> Iterator[str]:
     """Why what is signed about a wheel does not count, where there is something."""
-    said = compared.gathering.said_of(column.fit.candidate)
+    candidate = column.fit.candidate
+    said = compared.gathering.attestations.said_of(candidate.index, candidate.file)
     if isinstance(said, NotAttested) and said not in (NOT_OFFERED, NOT_INSTALLED):
         yield f"What is signed about it is no evidence: {said.why}."
 
