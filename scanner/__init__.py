@@ -23,6 +23,7 @@ Words: pure values, no I/O of their own
     cachefiles      what the caches of pip, uv, Poetry and PDM write beside artifacts and around them
     distribution    Installed, Vendored, WheelFile; Finding
     bytecode        what the name and the header of a .pyc say
+    attestation     what is signed about a wheel, and whose signatures count
     index           Index, IndexFile, Role, Evidence
     vex             what OpenVEX documents say of the builds of a project
     manager         what a repository manager tells of a proxy: Repository, Retrieved; Manager, Deleting
@@ -36,6 +37,7 @@ Outside: the only modules that touch network, daemon and disk
     store           what is remembered between scans
     snapshot        what indexes have answered, in one file for a place without network
     http            the one client; the only module that imports httpx
+    signatures      is a wheel's sha256 signed, and by whom; the only module that imports sigstore
     sources         reference -> Image: registry, daemon, archive, layout, directory, file
     indexes         configuration -> Index: simple pages, local trees; reading remote wheels
     vexfeed         a feed of OpenVEX documents: asked, or from the store
@@ -57,6 +59,7 @@ Reasoning: pure, in the order of the data
     scripts         generated entry-point scripts: do they do what entry_points.txt says
     placement       where the members of a wheel stand: in an environment, in a wheel file
     match           files x candidate wheels -> the best explanation
+    attesting       what is signed for the wheels that explain something: asked for, checked, remembered
     candidates      which wheels may explain a distribution, and whose they are
     earlier         wheels that indexes listed once, beside those that they list
     verdict         explanation -> origin, integrity, reason

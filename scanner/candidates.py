@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from packaging.version import InvalidVersion, Version
 
+from scanner.attesting import Attestations, Attestor
 from scanner.digest import Digest
 from scanner.distribution import Identity, Origin
 from scanner.environment import Environment, fits
@@ -144,10 +145,14 @@ class Gathered:
 
 
 class Gathering:
-    """Candidates for one distribution. Wheels are read when they are needed and remembered by their index."""
+    """Candidates for one distribution. Wheels are read when they are needed and remembered by their index.
 
-    def __init__(self, question: Question, indexes: Sequence[Index]) -> None:
+    ``attestor`` None: nobody asks what is signed.
+    """
+
+    def __init__(self, question: Question, indexes: Sequence[Index], *, attestor: Attestor | None = None) -> None:
         self.question = question
+        self.attestations = Attestations(attestor)
         self.listing = Listing.ask(question.project, indexes)
         if question.also is not None and question.also.name != question.project:
             self.listing = self.listing.joined(Listing.ask(question.also.name, indexes))
@@ -226,7 +231,7 @@ class Gathering:
             self.note(index, file)
             return  # the same bytes are there already; upstream indexes come first, so they are upstream's
         try:
-            contents = index.wheel(file, whole=whole)
+            contents = self.attestations.proved(index.name, file) or index.wheel(file, whole=whole)
         except IndexFailure as problem:
             found.failures.append(f"{index.name}: {problem.message}")
             return
@@ -261,6 +266,14 @@ class Gathering:
 
     # --- evidence ---
 
+    def attest(self, candidate: Candidate) -> bool:
+        """Ask what is signed about a wheel that explains something; whether that says more of it than was known."""
+        index = next((one for one, _ in self.listing.files if one.name == candidate.index), None)
+        if index is None or candidate.seen is not None or candidate.origin is Origin.UPSTREAM:
+            return False  # not listed any more, so there is nobody to ask; or PyPI's, whatever else is said of it
+        self._origins.clear()
+        return self.attestations.ask(index, candidate.file, candidate.contents)
+
     def origin(self, index: Index, file: IndexFile, contents: WheelContents | None) -> tuple[Origin, Evidence | None]:
         """Whose a listed wheel is, and why it counts as Chainguard's. ``contents`` None: its SBOM is not known."""
         key = (index.name, file.url, contents and (contents.sha256, contents.proved))
@@ -286,6 +299,8 @@ class Gathering:
         seen: Seen | None = None,
     ) -> Evidence | None:
         """The strongest rung that holds; for a wheel that was ``seen`` earlier, that held then and holds now."""
+        if seen is None and contents is not None and contents.proved and self.attestations.holds(index.name, file):
+            return Evidence.ATTESTED
         sbom = contents is not None and contents.claims_chainguard
         built = file.tier is Tier.BUILT
         remediated = remediation(file) is not None

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from scanner.assessed import Assessed, Terms
+from scanner.attestation import NOT_ATTESTED, NotAttested
 from scanner.available import offered
 from scanner.candidates import Gathered, Gathering, Question
 from scanner.distribution import Installed, Integrity, Kind, Origin, WheelFile
@@ -69,6 +70,7 @@ class Comparing:
             verdict = unchecked(asked) if listing.failures or not asked.any_index else _unknown_archive(one)
         if isinstance(one, Installed):
             verdict = remarked(verdict, one, gathering)
+        verdict = _if_not_attested(verdict, gathering)
         verdict = with_word_of_cache(verdict, one)
         available = offered(gathering)
         gathering.remember()
@@ -93,7 +95,7 @@ class Comparing:
 
     def gathering(self, one: Installed | WheelFile) -> Gathering:
         """What the indexes list for one; of all versions, where it has none."""
-        return Gathering(self._question(one), self._terms.indexes)
+        return Gathering(self._question(one), self._terms.indexes, attestor=self._terms.attestor)
 
     def _question(self, one: Installed | WheelFile) -> Question:
         if isinstance(one, Installed):
@@ -145,6 +147,7 @@ class _Comparison:
         self._failures: list[str] = list(listing.failures)
         self._any_index = bool(listing.files or listing.failures)
         self._whole: frozenset[str] = frozenset()
+        self._wide = False
         self._proof_failed = False
         self._fits: list[Fit] = []
 
@@ -160,7 +163,10 @@ class _Comparison:
         # (4) nobody is accused on the word of a RECORD: the wheels are read whole, and compared again
         while (unproved := self._to_prove(explanation)) and not self._proof_failed:
             explanation = self._or_earlier(self._explained(wide=True, whole=unproved))
-        # (5) what cannot have been installed here may still have been built here
+        # (5) what is signed about the wheel that explains the files; it can make one Chainguard's
+        if isinstance(explanation, Explained) and self._gathering.attest(explanation.fit.candidate):
+            explanation = self._or_earlier(self._explained(wide=self._wide))
+        # (6) what cannot have been installed here may still have been built here
         if isinstance(explanation, Unexplained) and not self._fits:
             explanation = self._built_here() or explanation
         asked = Asked(failures=self._failures, any_index=self._any_index)
@@ -192,6 +198,7 @@ class _Comparison:
 
     def _explained(self, *, wide: bool, whole: frozenset[str] = frozenset()) -> Explanation:
         self._whole |= whole
+        self._wide = wide
         gathered: Gathered = self._gathering.gather(wide=wide, whole=self._whole)
         self._failures = [*self._gathering.listing.failures, *gathered.failures]
         self._proof_failed = bool(gathered.failures)
@@ -251,6 +258,17 @@ def _listed(one: Installed | WheelFile) -> Mapping[str, bytes | None] | None:
     }
 
 
+def _if_not_attested(verdict: Verdict, gathering: Gathering) -> Verdict:
+    """With why Chainguard's wheel is not attested, where nothing less counts."""
+    if verdict.fit is None or verdict.origin is not Origin.CHAINGUARD or not gathering.attestations.required:
+        return verdict
+    candidate = verdict.fit.candidate
+    said = gathering.attestations.said_of(candidate.index, candidate.file)
+    if not isinstance(said, NotAttested):
+        return verdict
+    return replace(verdict, reason=f"{verdict.reason}; {NOT_ATTESTED}{said.why}")
+
+
 def _unknown_archive(one: Installed | WheelFile) -> Verdict:
     reason = "no index lists a wheel with its sha256, and it could not be opened"
     if isinstance(one, WheelFile) and one.source:
@@ -288,5 +306,8 @@ def _listed_wheel(
     else:
         origin, evidence = gathering.origin_of_earlier(index, seen, contents)
     candidate = Candidate(index=index.name, file=file, contents=contents, origin=origin, evidence=evidence, seen=seen)
+    if gathering.attest(candidate):
+        origin, evidence = gathering.origin(index, file, contents)
+        candidate = replace(candidate, origin=origin, evidence=evidence)
     fit = lay(candidate, WheelSite(one.location, contents, None))
     return judge(Explained(fit=fit), Asked(failures=gathering.listing.failures, any_index=True))

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
+from scanner.attestation import CHAINGUARD, Signer, read_signers
 from scanner.errors import CgscanError, ConfigError, UsageError
 from scanner.image import Platform
 from scanner.index import IndexSpec, Role
@@ -25,6 +26,7 @@ from scanner.policy import Policy
 from scanner.values import (
     Output,
     Reader,
+    as_attestations,
     as_coverage,
     as_evidence,
     as_explained_output,
@@ -68,6 +70,9 @@ class Settings:
     authfile: Path | None = None
     offline: bool = False
     prove: bool = False
+    attestations: str = "auto"
+    trust_root: Path | None = None
+    signers: tuple[Signer, ...] = CHAINGUARD
     lazy: bool = False
     check_bytecode: bool = False
     cache_dir: Path | None = None
@@ -130,11 +135,15 @@ SETTINGS: Final = (
     Setting(name="no_cache", read=as_switch),
     Setting(name="cache_dir", read=as_path, file="cache_dir"),
     Setting(name="prove", read=as_switch),
+    Setting(name="attestations", read=as_attestations, file="attestations"),
+    Setting(name="trust_root", read=as_path, file="trust_root"),
     Setting(name="lazy", read=as_switch, file="lazy"),
     Setting(name="check_bytecode", read=as_switch),
     Setting(name="vex", read=as_feed, file="vex"),
     Setting(name="jobs", read=as_jobs, file="jobs"),
 )
+_SIGNERS: Final = "identities"
+"""The key of whose signatures count: several lines each, so only in the file."""
 _POLICY: Final = tuple(setting for setting in SETTINGS if (setting.file or "").startswith("policy."))
 _INDEX_KEYS: Final[Mapping[str, Reader]] = {
     "name": as_name,
@@ -193,7 +202,8 @@ def _refusal(faults: Sequence[str], file: Path | None) -> ConfigError:
 def _settled(
     values: Mapping[str, Any], specs: tuple[IndexSpec, ...], file: Path | None, environment: Mapping[str, str]
 ) -> Settings:
-    same = ("platform", "ca_file", "authfile", "offline", "prove", "lazy", "check_bytecode", "jobs")
+    same = ["platform", "ca_file", "authfile", "offline", "prove", "attestations", "trust_root", "signers", "lazy"]
+    same += ["check_bytecode", "jobs"]
     policy = {key: values[key] for key in ("min_coverage", "min_evidence") if key in values}
     return Settings(
         indexes=specs,
@@ -302,7 +312,7 @@ def _tree(file: Path, faults: list[str]) -> Mapping[object, Any]:
 def _from_file(file: Path, faults: list[str]) -> dict[str, Any]:
     tree = _tree(file, faults)
     paths = [setting.file.partition(".") for setting in SETTINGS if setting.file]
-    _check_keys(tree, [head for head, _, _ in paths], "", faults)
+    _check_keys(tree, [_SIGNERS, *(head for head, _, _ in paths)], "", faults)
     for section in ("policy", "registries"):
         below = _mapping(tree.get(section), section, faults)
         _check_keys(below, [tail for head, _, tail in paths if head == section], section, faults)
@@ -315,6 +325,9 @@ def _from_file(file: Path, faults: list[str]) -> dict[str, Any]:
     values = _read_all(rows, faults, file.parent)
     values["index"] = _file_indexes(tree.get("indexes"), file.parent, faults)
     values["limit"] = _file_limits(tree.get("limits"), faults)
+    if tree.get(_SIGNERS) is not None:
+        values["signers"], wrong = read_signers(tree[_SIGNERS], _SIGNERS)
+        faults.extend(wrong)
     return values
 
 

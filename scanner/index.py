@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, runtime_checkable
 
 from packaging.utils import NormalizedName
 
+from scanner.attestation import Form
 from scanner.digest import Digest
 from scanner.wheel import WheelName
 
@@ -55,7 +56,8 @@ class IndexFile(NamedTuple):
     """One file on an index's page of a project. A tuple: the pages of one scan list a hundred thousand.
 
     ``url`` is absolute, without fragment, and may hold credentials: it is for requests, never for
-    output (``shown_url`` is). ``hashes`` maps hashlib names to lower-case hex. ``size`` is bytes.
+    output (``shown_url`` is). ``hashes`` maps hashlib names to lower-case hex. ``size`` is bytes. ``provenance`` is
+    the URL of what is signed about it (PEP 740), as ``url`` is for requests only.
     """
 
     filename: str
@@ -66,6 +68,7 @@ class IndexFile(NamedTuple):
     requires_python: str | None = None
     yanked: bool = False
     tier: Tier | None = None
+    provenance: str | None = None
 
     @property
     def sha256(self) -> Digest | None:
@@ -125,6 +128,17 @@ class ByContent(Protocol):
 
     def holding(self, sha256: bytes) -> Sequence[IndexFile]:
         """Wheels of this index that have a member with these bytes (raw sha256); no more than a few hundred.
+
+        Raises :class:`scanner.errors.IndexUnavailable`.
+        """
+
+
+@runtime_checkable
+class Attesting(Protocol):
+    """What an index may offer besides: what is signed about its files. A claim until it was verified."""
+
+    def attestation(self, file: IndexFile, form: Form) -> bytes | None:
+        """The document of a file in one form, of at most the limit ``attestation``; None where it offers none.
 
         Raises :class:`scanner.errors.IndexUnavailable`.
         """

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from scanner.assess import Examined, examine, order
 from scanner.assessed import Terms
+from scanner.attesting import Attestor
 from scanner.compression import decompressed
 from scanner.distribution import Finding
 from scanner.errors import IndexUnavailable, LimitExceeded, UnsupportedTarget
@@ -46,7 +47,8 @@ class Options:
 
     ``lazy`` is whether layers are read by their tables of contents where they have one, unless ``check_bytecode`` needs
     all of their bytes; ``all_layers`` is whether what lower layers still carry though it is hidden is judged as well;
-    ``check_bytecode`` whether sources are compiled again and compared with their byte code.
+    ``check_bytecode`` whether sources are compiled again and compared with their byte code; ``attestor`` None asks for
+    no attestations.
     """
 
     platform: Platform | str | None = None
@@ -54,6 +56,7 @@ class Options:
     source: SourceOptions = field(default_factory=SourceOptions)
     store: Store = field(default_factory=NoStore)
     prove: bool = False
+    attestor: Attestor | None = None
     lazy: bool = False
     offline: bool = False
     jobs: int = 4
@@ -211,6 +214,7 @@ def _terms(target: Target, indexes: Sequence[Index], options: Options, progress:
         platform=_platform(target, options),
         layered=isinstance(target, Image),
         prove=options.prove,
+        attestor=options.attestor,
         jobs=max(options.jobs, 4),
         deadline=time.monotonic() + options.limits.index_seconds,
         on_matched=lambda name: progress(Matched(name=name)),

@@ -14,17 +14,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+from scanner.attesting import Attestor
 from scanner.config import Settings
 from scanner.errors import CgscanError, UsageError
 from scanner.formats import render, render_explanations
 from scanner.http import Client
-from scanner.index import Index, Role
+from scanner.index import Evidence, Index, Role
 from scanner.indexes import open_indexes
 from scanner.pipeline import Options, explain, scan
 from scanner.policy import judged
 from scanner.progress import Progress
 from scanner.reference import parse_reference
 from scanner.report import Report
+from scanner.signatures import Signatures
 from scanner.sources import SourceOptions
 from scanner.store import DiskStore, NoStore, Store
 from scanner.values import Output
@@ -154,6 +156,15 @@ def indexes_of(settings: Settings, client: Client, store: Store) -> list[Index]:
     return open_indexes(settings.indexes, client=client, store=store, limits=settings.limits)
 
 
+def attestor_of(settings: Settings, store: Store) -> Attestor | None:
+    """Who asks for attestations; None where nobody is to."""
+    if settings.attestations == "never":
+        return None
+    signatures = Signatures(signers=settings.signers, trust_root=settings.trust_root)
+    required = settings.policy.min_evidence is Evidence.ATTESTED
+    return Attestor(signatures=signatures, required=required, store=store)
+
+
 def options_of(settings: Settings, store: Store) -> Options:
     """How targets are scanned."""
     source = SourceOptions(
@@ -169,6 +180,7 @@ def options_of(settings: Settings, store: Store) -> Options:
         source=source,
         store=store,
         prove=settings.prove,
+        attestor=attestor_of(settings, store),
         lazy=settings.lazy,
         offline=settings.offline,
         jobs=settings.jobs,

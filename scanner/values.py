@@ -28,6 +28,7 @@ Reader: TypeAlias = Callable[[object], Any]
 
 MOST_JOBS: Final = 256
 SCOPES: Final = ("squashed", "all-layers")
+ATTESTATIONS: Final = ("auto", "never")
 LIMITS: Final = tuple(field.name for field in fields(Limits))
 COUNTS: Final = frozenset(
     {
@@ -99,6 +100,13 @@ def as_scope(value: object) -> str:
     """``squashed`` or ``all-layers``."""
     if value not in SCOPES:
         raise ValueError(f"{shown(value)} is no scope; write {' or '.join(SCOPES)}")
+    return str(value)
+
+
+def as_attestations(value: object) -> str:
+    """``auto`` or ``never``."""
+    if value not in ATTESTATIONS:
+        raise ValueError(f"{shown(value)} is neither {' nor '.join(ATTESTATIONS)}")
     return str(value)
 
 

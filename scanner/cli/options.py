@@ -102,6 +102,13 @@ CACHE: Final = (
 READING: Final = (
     click.option("--prove", is_flag=True, help="Download every matched wheel whole and recompute its hashes."),
     click.option(
+        "--attestations",
+        metavar="auto|never",
+        help="Check what is signed about matched wheels, where sigstore is installed and an index offers it.  "
+        "[default: auto]",
+    ),
+    click.option("--trust-root", metavar="FILE", help="Whom signatures must lead to.  [default: sigstore's own]"),
+    click.option(
         "--lazy",
         is_flag=True,
         help="Read eStargz and zstd:chunked layers of a registry by their tables of contents, where that is less.",

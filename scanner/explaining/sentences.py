@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from scanner.assessed import Assessed
+from scanner.attestation import NOT_INSTALLED, NOT_OFFERED, NotAttested
 from scanner.comparison import Compared
 from scanner.distribution import Installed, Integrity, Origin, WheelFile
 from scanner.explaining.sides import Column, Sides
@@ -93,6 +94,8 @@ def _wheels(facts: Facts) -> Iterator[str]:
     for role, name in ((Role.CHAINGUARD, "chainguard"), (Role.UPSTREAM, "upstream")):
         column = facts.sides.named(name)
         yield _of_column(name, column) if column is not None else _without(role, compared)
+        if column is not None:
+            yield from _not_attested(column, compared)
     if isinstance(facts.one.found, WheelFile):
         yield _of_archive(facts.one.found, compared)
     yield from (f"There was no answer from {failure}." for failure in compared.failures)
@@ -121,6 +124,14 @@ def _of_column(name: str, column: Column) -> str:
     if candidate.evidence is not None:
         return f"{text} It counts as Chainguard's ({candidate.evidence.value}) because {_EVIDENCE[candidate.evidence]}."
     return text
+
+
+def _not_attested(column: Column, compared: Compared) -> Iterator[str]:
+    """Why what is signed about a wheel does not count, where there is something."""
+    candidate = column.fit.candidate
+    said = compared.gathering.attestations.said_of(candidate.index, candidate.file)
+    if isinstance(said, NotAttested) and said not in (NOT_OFFERED, NOT_INSTALLED):
+        yield f"What is signed about it is no evidence: {said.why}."
 
 
 def _without(role: Role, compared: Compared) -> str:

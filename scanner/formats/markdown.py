@@ -103,8 +103,8 @@ def _findings(report: Report) -> str:
 
 
 def _end(report: Report) -> str:
-    said = (sentences.beside(report), sentences.on_sbom_alone(report), sentences.on_contents(report))
-    texts = (*said, sentences.closing(report))
+    settled = (sentences.on_sbom_alone(report), sentences.without_sigstore(report))
+    texts = (sentences.beside(report), *settled, sentences.on_contents(report), sentences.closing(report))
     return "\n".join(f"{_prose(text)}\n" for text in texts if text)
 
 

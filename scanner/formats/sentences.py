@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Container, Iterator, Sequence
 from typing import Final
 
+from scanner.attestation import NOT_ATTESTED, NOT_INSTALLED
 from scanner.formats.text import many
 from scanner.index import Evidence, Role
 from scanner.report import DistributionLine, IndexLine, Integrity, Kind, Origin, Report, is_verified
@@ -163,6 +164,16 @@ def on_sbom_alone(report: Report) -> str | None:
     how = "an upstream index that answers" if asked else "an upstream index (--upstream https://pypi.org/simple)"
     rest = "verdict rests" if len(weak) == 1 else "verdicts rest"
     return f"{len(weak)} {rest} on the SBOM alone; {how} would settle {'it' if len(weak) == 1 else 'them'}."
+
+
+def without_sigstore(report: Report) -> str | None:
+    """How many verdicts want an attestation that nobody could check, and what it takes."""
+    why = f"{NOT_ATTESTED}{NOT_INSTALLED.why}"
+    count = sum(line.reason.endswith(why) and not line.hidden for line in report.distributions)
+    if not count:
+        return None
+    wants, them = ("verdict wants", "it") if count == 1 else ("verdicts want", "them")
+    return f"{count} {wants} an attestation to be checked; pip install 'cgscan[attested]' would settle {them}."
 
 
 def on_contents(report: Report) -> str | None:

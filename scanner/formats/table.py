@@ -218,7 +218,8 @@ def _violations(report: Report, look: Look) -> Iterator[str]:
 
 def _end(report: Report, look: Look) -> Iterator[str]:
     yield ""
-    for sentence in (sentences.beside(report), sentences.on_sbom_alone(report), sentences.on_contents(report)):
+    settled = (sentences.on_sbom_alone(report), sentences.without_sigstore(report))
+    for sentence in (sentences.beside(report), *settled, sentences.on_contents(report)):
         if sentence:
             yield from wrapped(sentence, look.columns)
     for line in wrapped(shown(sentences.closing(report)), look.columns):

@@ -1,5 +1,7 @@
 """A folder as an index: ``DIR/<project>/index.html``, ``DIR/<project>/*.whl``, or wheels side by side in DIR.
 
+What is signed about a wheel is read from ``<wheel>.provenance`` (PEP 740) or ``<wheel>.sigstore.json`` beside it.
+
 A mirror's ``DIR/simple/<project>/index.html`` with files elsewhere below DIR is read too. Everything stays inside
 DIR: a link or symbolic link that leads out of it is refused, one to a web server is listed but not followed. The
 digest of every wheel is computed; a page that promises another one makes the project unavailable.
@@ -13,11 +15,12 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, BinaryIO, cast
+from typing import IO, TYPE_CHECKING, BinaryIO, Final, cast
 from urllib.parse import unquote, urlsplit
 
 from packaging.utils import canonicalize_name
 
+from scanner.attestation import Form
 from scanner.digest import CHUNK, Digest
 from scanner.errors import IndexUnavailable, UsageError
 from scanner.index import IndexFile
@@ -35,6 +38,8 @@ if TYPE_CHECKING:
     from scanner.limits import Limits
     from scanner.store import Store
     from scanner.wheel import WheelContents
+
+_BESIDE: Final = {Form.PROVENANCE: ".provenance", Form.BUNDLE: ".sigstore.json"}
 
 
 class DirectoryIndex:
@@ -100,6 +105,18 @@ class DirectoryIndex:
     def remember(self, project: NormalizedName, held: Sequence[Held]) -> None:
         """Keep that wheels are there, and what holds of them."""
         self._history.remember(project, self.files(project), time.time(), held)
+
+    def attestation(self, file: IndexFile, form: Form) -> bytes | None:
+        """What is signed about one of its wheels."""
+        wheel = self._path(file)
+        beside = wheel.with_name(f"{wheel.name}{_BESIDE[form]}")
+        if not beside.is_file():
+            return None
+        with self._open(self._inside(beside)) as stream:
+            document = stream.read(self._limits.attestation + 1)
+        if len(document) > self._limits.attestation:
+            raise IndexUnavailable(f"{beside}: longer than {self._limits.attestation} bytes (limit attestation)")
+        return document
 
     def _ask_wheel(self, file: IndexFile, *, whole: bool) -> WheelContents:
         contents = self._memory.get(file, proved=whole)

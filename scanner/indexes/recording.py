@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from scanner.errors import CgscanError, IndexFailure, WheelUnreadable
-from scanner.index import Recalling, Remembering
+from scanner.index import Attesting, Recalling, Remembering
 from scanner.indexes.history import gone, key_of, sighting, with_sightings
 from scanner.indexes.once import Once
 from scanner.indexes.remembered import WHEEL_FORMAT, decode_wheel, encode_wheel
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from packaging.utils import NormalizedName
 
+    from scanner.attestation import Form
     from scanner.index import Held, Index, IndexFile, Role, Seen
     from scanner.limits import Limits
     from scanner.wheel import WheelContents
@@ -191,6 +192,23 @@ class RecordingIndex:
         self._tally.count("read")
         self._store(file, contents)
         return contents
+
+    def attestation(self, file: IndexFile, form: Form) -> bytes | None:
+        """What is signed about one of its files."""
+        content = self._snapshot.content(file)
+        if content is None or not isinstance(self._index, Attesting):
+            return None
+        known = self._snapshot.attestation(content, form.value)
+        if known is not None:
+            return known
+        try:
+            document = self._index.attestation(self._with_url(file), form)
+        except IndexFailure as problem:
+            self._tally.fail(self._index, problem)
+            raise
+        if document is not None:
+            self._snapshot.put_attestation(content, form.value, document)
+        return document
 
     def _with_url(self, file: IndexFile) -> IndexFile:
         """A file that comes out of the snapshot has no URL to ask, so its page is asked for again."""

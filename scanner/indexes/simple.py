@@ -12,6 +12,7 @@ from urllib.parse import urlsplit, urlunsplit
 from scanner.compression import decompressed
 from scanner.errors import IndexUnavailable, UntrustedContent, UsageError
 from scanner.http import Answer, Client
+from scanner.index import Role
 from scanner.indexes.asking import Asker, refusal
 from scanner.indexes.credentials import Keyring, Origin, bare, shown
 from scanner.indexes.history import History
@@ -20,11 +21,13 @@ from scanner.indexes.page import ACCEPT, Page, parse_page
 from scanner.indexes.pagememory import PageMemory, StoredPage, freshness, may_store, unless, validator
 from scanner.indexes.remembered import WheelMemory
 from scanner.indexes.remote import WheelReader
+from scanner.indexes.signed import SignedReader
 
 if TYPE_CHECKING:
     from packaging.utils import NormalizedName
 
-    from scanner.index import Held, IndexFile, IndexSpec, Role, Seen
+    from scanner.attestation import Form
+    from scanner.index import Held, IndexFile, IndexSpec, Seen
     from scanner.limits import Limits
     from scanner.store import Store
     from scanner.wheel import WheelContents
@@ -44,7 +47,8 @@ class SimpleIndex:
         self._keys = Keyring(spec)
         self._asker = Asker(self._base, client=client, keys=self._keys, limits=limits)
         self._reader = WheelReader(self._asker, limits=limits)
-        self._pages = PageMemory(store, self._url)
+        self._signed = SignedReader(self._base, self._asker, limits=limits)
+        self._pages = PageMemory(store, self._url, signed=self._is_ours)
         self._memory = WheelMemory(store, self._url)
         self._history = History(
             store, index=self._base, role=spec.role, user=self._keys.user, built_only=spec.built_only
@@ -106,6 +110,15 @@ class SimpleIndex:
         at = self._listed_at.get(project)
         if at is not None:
             self._history.remember(project, self.files(project), at, held)
+
+    def attestation(self, file: IndexFile, form: Form) -> bytes | None:
+        """What is signed about one of its files."""
+        return self._signed.read(file, form)
+
+    @property
+    def _is_ours(self) -> bool:
+        """Whether its pages are read for what is signed: of PyPI's files nobody asks that, and there are many."""
+        return self.role is Role.CHAINGUARD
 
     def _ask_wheel(self, file: IndexFile, *, whole: bool) -> WheelContents:
         contents = self._memory.get(file, proved=whole)
@@ -178,7 +191,9 @@ class SimpleIndex:
         return files
 
     def _page(self, project: NormalizedName, url: str, content_type: str, body: bytes) -> Page:
-        return Page(project=project, url=url, base=self._base, content_type=content_type, body=body)
+        return Page(
+            project=project, url=url, base=self._base, content_type=content_type, body=body, signed=self._is_ours
+        )
 
     def _fresh(self, answer: Answer) -> float:
         """Seconds. What was shown to credentials is asked for each time: they may have been taken back."""

@@ -22,6 +22,7 @@ from scanner.snapshot import Snapshot, Source
 if TYPE_CHECKING:
     from packaging.utils import NormalizedName
 
+    from scanner.attestation import Form
     from scanner.limits import Limits
     from scanner.wheel import WheelContents
 
@@ -29,7 +30,10 @@ KIND: Final = "snapshot"
 
 
 class SnapshotIndex:
-    """One index as a snapshot has it. See :class:`scanner.index.Index`, ``ByContent``, ``Dated`` and ``Recalling``."""
+    """One index as a snapshot has it.
+
+    See :class:`scanner.index.Index`, ``ByContent``, ``Attesting``, ``Dated`` and ``Recalling``.
+    """
 
     def __init__(self, snapshot: Snapshot, source: Source, *, limits: Limits, built_only: bool = False) -> None:
         self._snapshot = snapshot
@@ -121,6 +125,11 @@ class SnapshotIndex:
     def recall(self, file: IndexFile) -> WheelContents | None:
         """What a wheel held that is not listed any more."""
         return self._stored(file, file.sha256.raw, proved=False) if file.sha256 is not None else None
+
+    def attestation(self, file: IndexFile, form: Form) -> bytes | None:
+        """What is signed about one of its files, as it was pulled."""
+        content = self._snapshot.content(file)
+        return self._snapshot.attestation(content, form.value) if content is not None else None
 
     def holding(self, sha256: bytes) -> Sequence[IndexFile]:
         """Wheels that have a member with these bytes."""

@@ -274,6 +274,11 @@ class Snapshot:
                 return self._typed(rows[0][0], bytes)
         return None
 
+    def attestation(self, content: bytes, form: str) -> bytes | None:
+        """What is signed about the bytes with this raw sha256, in one form."""
+        rows = self._rows("SELECT document FROM attestations WHERE content = ? AND form = ?", content, form)
+        return self._typed(rows[0][0], bytes) if rows else None
+
     def holding(self, index: int, member: bytes) -> tuple[IndexFile, ...]:
         """The files of an index that have a member with this raw sha256; a few hundred at most."""
         return tuple(map(self._file, self._rows(_HOLDING, member, index, HELD_BY_AT_MOST)))

@@ -42,6 +42,8 @@ TABLES: Final = (
         not_upstream INTEGER NOT NULL, built_only INTEGER NOT NULL,
         PRIMARY KEY (of_index, project, filename, content)) WITHOUT ROWID""",
     "CREATE TABLE members (sha256 BLOB NOT NULL, wheel INTEGER NOT NULL, PRIMARY KEY (sha256, wheel)) WITHOUT ROWID",
+    """CREATE TABLE attestations (content BLOB NOT NULL, form TEXT NOT NULL, document BLOB NOT NULL,
+        PRIMARY KEY (content, form)) WITHOUT ROWID""",
 )
 MAKE_AGAIN: Final = "make it again with 'cgscan index pull'"
 _OF_THE_PLACE: Final = ("unable to open", "locked", "is full", "disk I/O")

@@ -149,6 +149,11 @@ class WritableSnapshot(Snapshot):
                 (sha256, file.filename, file.shown_url, index, str(project)),
             )
 
+    def put_attestation(self, content: bytes, form: str, document: bytes) -> None:
+        """What is signed about the bytes with this raw sha256; in place of what was known."""
+        with self._writing() as write:
+            write.execute("INSERT OR REPLACE INTO attestations VALUES (?, ?, ?)", (content, form, document))
+
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
         """A transaction: all of it or nothing, also after a kill."""
