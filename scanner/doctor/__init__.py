@@ -117,6 +117,7 @@ class _Round:
             found=self._found.get(patient.name, Compared()),
             samples=self._samples[patient.name],
             other_answered=any(one.answered for one in others),
+            other_complete=bool(others) and all(one.answered_all for one in others),
             other_samples=[sample for one in others for sample in self._samples[one.name]],
         )
 

@@ -25,12 +25,13 @@ _NAME_UPSTREAM = "name PyPI or a proxy of it as --upstream"
 class Evidence:
     """What is known of one index: its files beside the other side's, and wheels of both.
 
-    ``other_answered``: an index of the other role has answered.
+    ``other_answered``: an index of the other role has answered; ``other_complete``: all of them have, to every probe.
     """
 
     found: Compared
     samples: Sequence[Fetched]
     other_answered: bool
+    other_complete: bool
     other_samples: Sequence[Fetched]
 
     @property
@@ -118,6 +119,8 @@ def _alone(name: str, patient: Patient, seen: Evidence) -> Check:
     claim, advice = seen.claim, None if seen.other_answered else _NAME_UPSTREAM
     if claim is not None and by_name(claim.file):
         return ok(name, _why(claim))
+    if claim is not None and seen.other_complete:
+        return ok(name, f"{_why(claim)}, and the upstream index has no file of that name")
     if claim is not None:
         return untold(name, f"{_why(claim)}; there are no bytes of PyPI's to compare with", advice)
     return untold(name, "nothing that was read says that Chainguard built it", advice or _ASK_OTHERS)
@@ -191,9 +194,11 @@ def tier(patient: Patient, seen: Evidence, about: Repository | None) -> Check:
         return untold(name, "no file of a probe project is listed")
     if told:
         return ok(name, f"the paths of {len(told)} of {_files(len(files))} name it")
-    what, advice = f"not in the paths of {patient.kind}", None
+    what, advice = "no path of a file names it", None
     if patient.kind in _KEEPS_PATHS:
-        what, advice = "not in the paths", _remote_advice(about)
+        advice = _remote_advice(about)
+    if seen.other_claims:
+        return untold(name, f"{what}, and {_NO_PYPI}", advice)
     if seen.other_answered:
         return ok(name, f"{what}; the upstream index tells builds from copies", advice)
     if patient.built_only:

@@ -33,7 +33,7 @@ def effective(settings: Settings, places: Mapping[str, str]) -> tuple[Effective,
         amount = getattr(settings.limits, field.name)
         place = places.get(f"limit.{field.name}")
         if place is not None:
-            rows.append(Effective(name=f"limit.{field.name}", value=f"{amount:g}", place=place))
+            rows.append(Effective(name=f"limit.{field.name}", value=str(amount), place=place))
     return tuple(rows)
 
 
@@ -59,9 +59,8 @@ def _values(settings: Settings) -> Iterator[tuple[str, str]]:
 
 
 def _index(spec: IndexSpec) -> str:
-    """Its name and where it is, without a secret."""
-    place = shown(spec.location)
-    return f"{spec.name} {place}" if spec.name else place
+    """Its name, else where it is, without a secret."""
+    return spec.name or shown(spec.location)
 
 
 def _text(value: object) -> str:

@@ -55,7 +55,9 @@ def probe_of(text: str) -> Probe:
         project = canonicalize_name(name.strip(), validate=True)
         return Probe(project=project, version=Version(version) if equals else None)
     except (ValueError, InvalidVersion) as problem:
-        raise UsageError(f"--probe: {ascii(text)[:100]} is not PROJECT or PROJECT==VERSION") from problem
+        raise UsageError(
+            f"--probe: {ascii(text)[:100]} is not PROJECT or PROJECT==VERSION", hint="for example --probe flask==3.0.2"
+        ) from problem
 
 
 @dataclass(slots=True, kw_only=True)
@@ -87,6 +89,11 @@ class Patient:
     def answered(self) -> bool:
         """Whether it gave the files of any probe, or said of any that it has none."""
         return any(one.failure is None for one in self.seen.values())
+
+    @property
+    def answered_all(self) -> bool:
+        """Whether it answered every probe."""
+        return bool(self.seen) and all(one.failure is None for one in self.seen.values())
 
     def files(self, probe: Probe) -> tuple[IndexFile, ...]:
         """What it lists of a probe, of the version that is meant."""
