@@ -8,9 +8,31 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from scanner.index import Role
 from scanner.manager import Repository
+
+CHECKS: Final = (
+    "roles",
+    "reachable",
+    "credentials",
+    "allowed",
+    "kind",
+    "token",
+    "source",
+    "order",
+    "stored",
+    "sha256",
+    "builds",
+    "fallback",
+    "built_only",
+    "tier",
+    "direct",
+    "wheel",
+    "ranges",
+)
+"""The names of all checks, in their order. Programs rest on them."""
 
 
 class Result(enum.Enum):
@@ -23,7 +45,7 @@ class Result(enum.Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """One line. ``name`` is a word that stays the same between versions; ``advice`` says what to do."""
+    """One line. ``name`` is one of :data:`CHECKS`; ``advice`` says what to do."""
 
     name: str
     result: Result

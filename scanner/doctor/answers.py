@@ -110,7 +110,7 @@ def _without_pages(patient: Patient, unknown: list[Seen]) -> Check:
     name, count = "kind", len(unknown)
     root = patient.way.root() if patient.way is not None else None
     said = f"it has none of the {count} probe projects (404)" if count > 1 else "it has no such project (404)"
-    if root == 404 and count >= _ENOUGH:
+    if root == 404 and count >= _ENOUGH and patient.kind != "chainguard":  # whose paths are known
         return wrong(
             name,
             f"{said}, and no page of its own either",
@@ -127,7 +127,10 @@ def credentials(patient: Patient) -> Check:
     keys = patient.keys
     if keys is None:
         return ok(name, "none are sent")
-    return ok(name, "a bearer token is sent" if keys.token is not None else "user and password are sent")
+    spec = patient.spec
+    names = [one for one in (spec.username_env, spec.password_env, spec.token_env) if one is not None]
+    place = f", from {' and '.join(names)}" if names else ""
+    return ok(name, f"{'a bearer token is' if keys.token is not None else 'user and password are'} sent{place}")
 
 
 def token(patient: Patient) -> Check:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _PYPI: Final = frozenset({"pypi.org", "pypi.python.org", "files.pythonhosted.org"})
 _ALONE: Final = "name the proxy alone: it proves more"
 _DEEPEST: Final = 200
-_MOST_STORED: Final = 2000
+_MOST_STORED: Final = 1000
 _TINY: Final = 2048
 """Bytes. The page of a redirect is smaller, and so is a wheel of a few lines: its digest tells."""
 _MOST_SUSPECTS: Final = 10

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _KEEPS_PATHS = ("artifactory", "chainguard")
 _ASK_OTHERS = "name a project that Chainguard builds: --probe PROJECT"
 _NO_PYPI = "the upstream index serves Chainguard's builds, so there is nothing to tell copies by"
+_ALL_BY_NAME = "path or version says Chainguard's build"
 _NAME_UPSTREAM = "name PyPI or a proxy of it as --upstream"
 
 
@@ -151,6 +152,8 @@ def fallback(patient: Patient, seen: Evidence) -> Check:
         return untold(name, _NO_PYPI)
     if seen.found.count:
         return ok(name, f"no copy of PyPI's among {_files(seen.found.count)} that both sides have")
+    if _all_by_name(patient):
+        return ok(name, f"{_ALL_BY_NAME} of {_files(len(patient.all_files()))}")
     return untold(name, "there are no bytes of PyPI's to compare with", None if seen.other_answered else _NAME_UPSTREAM)
 
 
@@ -167,6 +170,8 @@ def built_only(patient: Patient, seen: Evidence) -> Check:
         return untold(name, _NO_PYPI)
     if seen.found.count:
         return ok(name, f"nothing speaks against it ({_files(seen.found.count)} compared)")
+    if _all_by_name(patient):
+        return ok(name, f"{_ALL_BY_NAME} of {_files(len(patient.all_files()))}")
     return untold(name, "there are no bytes of PyPI's to compare with", None if seen.other_answered else _NAME_UPSTREAM)
 
 
@@ -220,6 +225,12 @@ def _copies(patient: Patient, seen: Evidence) -> list[IndexFile]:
     fallen = [file for file in patient.all_files() if file.tier is Tier.FALLBACK]
     same = [] if seen.other_claims else [file for file in seen.found.same if file.tier is not Tier.FALLBACK]
     return [*fallen, *same]
+
+
+def _all_by_name(patient: Patient) -> bool:
+    """Whether the path or the version of every file says that Chainguard built it."""
+    files = patient.all_files()
+    return bool(files) and all(map(by_name, files))
 
 
 def _why(claim: Fetched) -> str:

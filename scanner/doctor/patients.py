@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from scanner.limits import Limits
 
 _BUILT: Final = ("blinker", "itsdangerous", "click", "amqp", "annotated-types", "flask", "six", "idna")
+_REMEDIATED: Final = ("werkzeug", "celery")
 _COPIED: Final = ("charset-normalizer", "pytz")
 _LAST: Final = (401,)
 """What an index answers to every question, if it answers it to one."""
@@ -42,10 +43,11 @@ class Probe:
 
 
 USUAL: Final = (
-    *(Probe(project=canonicalize_name(name)) for name in _BUILT),
+    *(Probe(project=canonicalize_name(name)) for name in (*_BUILT, *_REMEDIATED)),
     *(Probe(project=canonicalize_name(name), is_built=False) for name in _COPIED),
 )
-"""Small and well known: some that Chainguard builds, and two that its index was seen to serve as copies of PyPI's."""
+"""Small and well known: some that Chainguard builds, two of them with ``+cgr.N`` versions too, and two that its index
+was seen to serve as copies of PyPI's."""
 
 
 def probe_of(text: str) -> Probe:

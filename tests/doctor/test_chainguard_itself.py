@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from fixtures.trees import simple_tree
+from fixtures.wheels import make_wheel
 from scanner.http import Credentials
 from scanner.indexes import chainguard
 from scanner.indexes.tier import CHAINGUARD_HOST
@@ -37,12 +38,13 @@ def start(wheels: Wheels, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, docto
         def make(seconds: int = 30 * DAY, proxied: tuple[Path, ...] = (), **quirks: Any) -> Any:
             pull_token = token(seconds, SECRET)
             tiers = {wheels.copied.name: "python-upstream"}
-            one = FakeChainguard(wheels=wheels.served, login=(IDENTITY, pull_token), tiers=tiers, **quirks)
+            quirks = {"wheels": wheels.served, **quirks}
+            one = FakeChainguard(login=(IDENTITY, pull_token), tiers=tiers, **quirks)
             responds = {**one.responds, PROXY: lambda exchange: _proxy(exchange, proxied)}
             running, _ = stack.enter_context(served(tmp_path, responds, monkeypatch))
             monkeypatch.setenv("CHAINGUARD_PYTHON_IDENTITY_ID", IDENTITY)
             monkeypatch.setenv("CHAINGUARD_PYTHON_TOKEN", pull_token)
-            common = ("--upstream", "pypi", "--ca-file", str(running.certificate))
+            common = ("--upstream", "./pypi", "--ca-file", str(running.certificate))
             return (lambda *given: doctor(*given, *common)), running
 
         yield make
@@ -72,6 +74,22 @@ def test_a_right_one(start: Start) -> None:
     assert "direct" not in told.lines(NAME)
     assert [one["set"] for one in told.document["variables"] if one["name"] == "CHAINGUARD_PYTHON_TOKEN"] == [True]
     assert running.refused == []
+
+
+def test_the_documented_indexes(start: Start, wheels: Wheels, tmp_path: Path) -> None:
+    """Remediated builds have an index of their own, which has none of the other projects."""
+    remediated = make_wheel(tmp_path / "own", "werkzeug", "3.0.2+cgr.1", {"werkzeug/__init__.py": b""}, sbom=True)
+    run, _ = start(wheels=(*wheels.served, remediated))
+    page = (Path(__file__).parents[2] / "docs/managers/chainguard.md").read_text()
+    text = page.partition("```yaml\n")[2].partition("```")[0]
+    Path("cgscan.yaml").write_text(text)
+    told = run("--index", "chainguard", "--index", "remediated")
+    assert told.wrong == set()
+    for check in ("kind", "builds", "tier", "fallback"):
+        assert told.line("remediated", check)[0] == "ok"
+    told = run("--index", "remediated")
+    assert told.wrong == set()
+    assert told.line("remediated", "built_only")[0] == "ok"
 
 
 def test_a_token_that_has_ended(start: Start) -> None:

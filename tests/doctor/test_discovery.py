@@ -175,6 +175,24 @@ def test_cloudsmith(wheels: Wheels, discover: Discover, tmp_path: Path, monkeypa
     assert ours["url"] == "https://dl.cloudsmith.io/basic/acme/python-all/python/simple/"
 
 
+@pytest.mark.parametrize("first", ["Chainguard", "PyPI"])
+def test_cloudsmith_with_two_upstreams(
+    wheels: Wheels, discover: Discover, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: str
+) -> None:
+    one = FakeCloudsmith(wheels=wheels.served)
+    urls = {"Chainguard": "https://libraries.cgr.dev/python/", "PyPI": "https://pypi.org/"}
+    rows = [
+        {"name": name, "upstream_url": url, "mode": "Cache and Proxy", "priority": 1 if name == first else 2}
+        for name, url in urls.items()
+    ]
+    one.answers["/v1/repos/acme/python-all/upstream/python/"] = (200, json.dumps(rows).encode(), "application/json")
+    with served(tmp_path, one.responds, monkeypatch) as (running, _):
+        told = discover(one.location, "--ca-file", str(running.certificate))
+    assert ("PyPI is asked before Chainguard" in told) == (first == "PyPI")
+    [ours] = _entries(told, tmp_path, {})  # nothing better can be had there
+    assert ours["role"] == "chainguard"
+
+
 @pytest.mark.parametrize("path", ["acme-prod", "acme-prod/all/simple/"])
 def test_google(wheels: Wheels, discover: Discover, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str) -> None:
     one = FakeGoogle(cached=wheels.served)

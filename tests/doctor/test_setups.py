@@ -16,8 +16,10 @@ from tests.managers import Devpi, devpi, html_page, nginx, sha256
 from tests.registries import Exchange, free_port, site
 from tests.repository_managers import fake_nexus
 from tests.repository_managers.fake_artifactory import FakeArtifactory, Item
+from tests.repository_managers.fake_cloudsmith import FakeCloudsmith
+from tests.repository_managers.fake_google import FakeGoogle
 from tests.repository_managers.fake_nexus import Asset, FakeNexus
-from tests.repository_managers.vendors import SECRET, project
+from tests.repository_managers.vendors import SECRET, project, served
 
 CHAINGUARD, PYPI, ALL = fake_nexus.CHAINGUARD, fake_nexus.PYPI, fake_nexus.ALL
 HTML = b'<html><body><a href="https://storage.example/x?sig=1">Found</a>.</body></html>'
@@ -121,6 +123,36 @@ def test_a_real_devpi_beside_a_real_nginx(running_devpi: Devpi, wheels: Wheels, 
     assert "headers devpi's" in told.line(names[0], "kind")[1]
     assert "not honoured" in told.line(names[0], "ranges")[1]
     assert "the right bytes" in told.line(names[1], "ranges")[1]
+
+
+def test_a_right_cloudsmith(wheels: Wheels, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, doctor: Doctor) -> None:
+    simple_tree(tmp_path / "theirs", wheels.upstream)
+    one = FakeCloudsmith(wheels=wheels.served)
+    with served(tmp_path, one.responds, monkeypatch) as (running, _):
+        told = doctor("--index", one.location, "--upstream", "theirs", "--ca-file", str(running.certificate))
+    name = "dl.cloudsmith.io/basic/acme/python-all/python"
+    assert (told.status, told.wrong) == (0, set())
+    assert told.line(name, "source")[0] == told.line(name, "stored")[0] == "ok"
+
+
+def test_a_right_google(wheels: Wheels, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, doctor: Doctor) -> None:
+    simple_tree(tmp_path / "theirs", wheels.upstream)
+    one = FakeGoogle(cached=wheels.served)
+    with served(tmp_path, one.responds, monkeypatch) as (running, _):
+        told = doctor("--index", one.location(), "--upstream", "theirs", "--ca-file", str(running.certificate))
+    name = "us-python.pkg.dev/acme-prod/chainguard"
+    assert (told.status, told.wrong) == (0, set())
+    assert told.line(name, "source")[0] == told.line(name, "stored")[0] == "ok"
+
+
+def test_a_snapshot(nexus: FakeNexus, doctor: Doctor) -> None:
+    pulled = ["index", "pull", "a.cgindex", "blinker", "itsdangerous", "idna", "-q", "--no-cache"]
+    assert main([*pulled, "--config", _nexus(nexus)]) == 0
+    asked = len(nexus.front.requests)
+    told = doctor("--index", "a.cgindex", "--offline")
+    assert (told.status, told.wrong) == (0, set())
+    assert told.line("ours", "builds")[0] == told.line("theirs", "builds")[0] == "ok"
+    assert len(nexus.front.requests) == asked
 
 
 def test_folders(wheels: Wheels, tmp_path: Path, doctor: Doctor) -> None:
@@ -292,7 +324,7 @@ def test_ranges_that_say_another_range(wheels: Wheels, doctor: Doctor, says: str
         data = next((wheel.read_bytes() for wheel in wheels.built if wheel.name == name), None)
         asked = exchange.seen.headers.get("range", "")
         if data is None:
-            _pages(wheels.built, lambda content: f"sha256={sha256(bytes.fromhex(content))}")(exchange)
+            _pages(wheels.built, _sha256)(exchange)
         elif not asked:
             exchange.send(200, data)
         else:
@@ -305,22 +337,26 @@ def test_ranges_that_say_another_range(wheels: Wheels, doctor: Doctor, says: str
     assert "another range" in told.line(one.host, "ranges")[1]
 
 
-def _pages(some: tuple[Path, ...], fragment: Callable[[str], str]) -> Callable[[Exchange], None]:
-    """Pages of the simple API, and the files, with what stands behind the ``#`` of a link."""
+def _pages(some: tuple[Path, ...], fragment: Callable[[str], str], **headers: str) -> Callable[[Exchange], None]:
+    """Pages of the simple API, and the files; ``fragment`` makes of a file's bytes what stands behind the ``#``."""
 
     def respond(exchange: Exchange) -> None:
         name = exchange.seen.path.strip("/").rpartition("/")[2]
         mine = [wheel for wheel in some if project(wheel) == name]
         file = next((wheel for wheel in some if wheel.name == name), None)
         if file is not None:
-            exchange.send(200, file.read_bytes())
+            exchange.send(200, file.read_bytes(), **headers)
         elif mine:
             links = [(f"/f/{one.name}#{fragment(one.read_bytes().hex())}", one.name) for one in mine]
-            exchange.send(200, html_page(links), Content_Type="text/html")
+            exchange.send(200, html_page(links), Content_Type="text/html", **headers)
         else:
-            exchange.send(404)
+            exchange.send(404, b"", **headers)
 
     return respond
+
+
+def _sha256(content: str) -> str:
+    return f"sha256={sha256(bytes.fromhex(content))}"
 
 
 @pytest.mark.parametrize("weak", ["", "md5"])
@@ -381,13 +417,13 @@ def test_a_repository_that_is_not_there(doctor: Doctor) -> None:
 
 
 def test_a_kind_that_headers_deny(wheels: Wheels, doctor: Doctor) -> None:
-    def respond(exchange: Exchange) -> None:
-        send = exchange.send
-        exchange.send = lambda *given, **headers: send(*given, X_JFrog_Version="x", **headers)  # type: ignore[method-assign]
-        _pages(wheels.built, lambda content: f"sha256={sha256(bytes.fromhex(content))}")(exchange)
-
-    with site(respond) as one:
-        wrong = {"name": "ours", "role": "chainguard", "kind": "nexus", "url": f"{one.url}/pypi/simple"}
+    with site(_pages(wheels.built, _sha256, X_JFrog_Version="x")) as one:
+        wrong: dict[str, object] = {
+            "name": "ours",
+            "role": "chainguard",
+            "kind": "nexus",
+            "url": f"{one.url}/pypi/simple",
+        }
         told = doctor("--config", _file(wrong))
         assert ("ours", "kind") in told.wrong
         assert "its headers are artifactory's" in told.line("ours", "kind")[1]

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from scanner.checkup import CHECKS
+
 BOTH = ("blinker==1.9.0", "itsdangerous==2.2.0")
 COPIED = "idna==3.10"
 
@@ -42,6 +44,7 @@ class Told:
         [one] = [one for one in self.document["indexes"] if one["name"] == index]
         names = [check["check"] for check in one["checks"]]
         assert len(names) == len(set(names))  # one line for each
+        assert names == [name for name in CHECKS if name in names]  # in their order
         return {check["check"]: check for check in one["checks"]}
 
     def line(self, index: str, check: str) -> tuple[str | None, str]:
