@@ -27,6 +27,7 @@ Words: pure values, no I/O of their own
     index           Index, IndexFile, Role, Evidence
     vex             what OpenVEX documents say of the builds of a project
     manager         what a repository manager tells of a proxy: Repository, Retrieved; Manager, Deleting
+    checkup         what a check-up of the configuration found, as values
     stale           copies in proxies and local caches that keep Chainguard's build away, as values
     owner           Owner: which package owns a file, and the digest it has for it
     rpmheader       one package of rpm's: its files
@@ -96,6 +97,7 @@ Putting together
     run             settings -> reports -> outputs
     wanted          reports, requirements and names -> which projects and versions a snapshot is to have
     pulling         what is wanted x indexes -> a snapshot
+    doctor          is the configuration right, do indexes serve what it says; the repositories of a manager
     display         progress on a terminal
     cli             parse, call, print, exit status
 """

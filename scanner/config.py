@@ -234,6 +234,34 @@ def explained_outputs(texts: Sequence[str]) -> tuple[Output, ...]:
     return tuple(outputs)
 
 
+def places(flags: Mapping[str, object], environment: Mapping[str, str]) -> dict[str, str]:
+    """Where each setting comes from, for those who look at what :func:`gather` made of the same arguments.
+
+    By :attr:`Setting.name`, and ``limit.NAME`` for a limit; what is not in it is the default.
+    """
+    faults: list[str] = []
+    around, here = _from_environment(environment, faults), _from_flags(flags, faults)
+    given = {**around, **here}
+    file = given.get("config") or _usual_file(environment)
+    stored = _from_file(file, faults) if file else {}
+    policy = _from_policy_file(given["policy"], faults) if "policy" in given else {}
+    if "policy" in given:
+        stored = {name: value for name, value in stored.items() if name not in {one.name for one in _POLICY}}
+    found: dict[str, str] = {}
+    for values, said in ((stored, str(file)), (policy, str(given.get("policy"))), (around, ""), (here, "")):
+        for setting in SETTINGS:
+            where = said or (setting.variable if values is around else setting.flag)
+            if setting.name != "limit" and values.get(setting.name):
+                found[setting.name] = where
+            if setting.name == "limit":
+                found |= {f"limit.{name}": where for name, _ in values.get("limit", ())}
+    if stored.get("index") and not (given.get("index") or given.get("upstream")):
+        found["upstream"] = found["index"]
+    if file and "config" not in given:
+        found["config"] = "the usual place"
+    return found
+
+
 # -- flags and environment -------------------------------------------------------------------------
 
 

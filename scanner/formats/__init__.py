@@ -8,6 +8,8 @@ that ends in a newline and is valid UTF-8.
     document        the one JSON value of all reports
     explained       one distribution file by file, for ``cgscan explain``
     snapshots       what is in a snapshot, for ``cgscan index``
+    checkups        a check-up, for ``cgscan doctor``
+    discovered      the repositories of managers, for ``cgscan doctor --discover``
 
 A format's module is imported when something is written in it: what some of them need is slow to import.
 """
