@@ -25,6 +25,7 @@ Words: pure values, no I/O of their own
     bytecode        what the name and the header of a .pyc say
     index           Index, IndexFile, Role, Evidence
     manager         what a repository manager tells of a proxy: Repository, Retrieved; Manager, Deleting
+    decoding        JSON of strangers -> values, by their annotations, with every fault
     stale           copies in proxies and local caches that keep Chainguard's build away, as values
     owner           Owner: which package owns a file, and the digest it has for it
     rpmheader       one package of rpm's: its files
@@ -77,6 +78,9 @@ Reasoning: pure, in the order of the data
     hiding          does a layer hide anything that may be a distribution's
     lower           what lower layers still carry though it is hidden
     policy          report x policy -> passed, violations
+    reportfile      a report's file -> the report, read as data from elsewhere
+    plan            what could come from Chainguard and does not yet, in steps, as values
+    planfile        a plan as JSON, and back
     formats         report -> text: table, json, yaml, csv, markdown
 
 Putting together
