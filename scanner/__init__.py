@@ -81,6 +81,8 @@ Reasoning: pure, in the order of the data
     reportfile      a report's file -> the report, read as data from elsewhere
     plan            what could come from Chainguard and does not yet, in steps, as values
     planfile        a plan as JSON, and back
+    offers          what Chainguard's indexes have instead of a distribution, and why nothing
+    stalecopies     a manager's proxy, a scanned cache x Chainguard's indexes -> stale copies
     formats         report -> text: table, json, yaml, csv, markdown
 
 Putting together

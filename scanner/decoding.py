@@ -115,7 +115,7 @@ def decoded(kind: type[T], value: object, reading: Reading, where: str = "") -> 
 
 
 @lru_cache(256)
-def _hints(kind: type, names: tuple[tuple[str, Any], ...]) -> Mapping[str, Any]:
+def _hints(kind: Any, names: tuple[tuple[str, Any], ...]) -> Mapping[str, Any]:
     return typing.get_type_hints(kind, localns=dict(names))
 
 

@@ -5,18 +5,18 @@ Keys that a later version may have added are passed over (contract, "Report"); e
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from scanner.decoding import Reading, decoded, json_of
 from scanner.errors import UsageError
 from scanner.limits import Limits
-from scanner.report import SCHEMA, Report, Summary, summarise
+from scanner.report import SCHEMA, Report, summarise
 
 _HINT: Final = "'cgscan scan TARGET -o json=FILE' writes one"
-_ABSENT: Final = {
+_ABSENT: Final[Mapping[str, Any]] = {
     "timing": {},
     "layers": (),
     "digest": None,
@@ -71,5 +71,4 @@ def _faults(report: Report) -> Iterator[str]:
 
 def _counted(report: Report) -> Report:
     """The report with its own count: nobody's numbers are believed where they can be counted."""
-    summary: Summary = summarise(report.distributions)
-    return replace(report, summary=summary)
+    return replace(report, summary=summarise(report.distributions))
