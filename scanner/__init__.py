@@ -83,6 +83,7 @@ Reasoning: pure, in the order of the data
     planfile        a plan as JSON, and back
     offers          what Chainguard's indexes have instead of a distribution, and why nothing
     stalecopies     a manager's proxy, a scanned cache x Chainguard's indexes -> stale copies
+    planning        reports x offers -> a plan
     formats         report -> text: table, json, yaml, csv, markdown
 
 Putting together
@@ -95,6 +96,7 @@ Putting together
     run             settings -> reports -> outputs
     wanted          reports, requirements and names -> which projects and versions a snapshot is to have
     pulling         what is wanted x indexes -> a snapshot
+    drafting        targets, reports, managers -> a plan
     display         progress on a terminal
     cli             parse, call, print, exit status
 """
