@@ -61,7 +61,7 @@ def draft(asked: Asked, settings: Settings, *, progress: Progress, note: Note) -
     """
     if not asked.targets and not asked.managers:
         raise UsageError("nothing to plan for is named", hint="name a TARGET, the file of a report, or --manager NAME")
-    with _working(settings, progress, note) as work:
+    with working(settings, progress, note) as work:
         # (1) what can be seen to be wrong is said before anything is scanned
         read = {text: read_reports(Path(text), limits=settings.limits) for text in asked.targets if is_report(text)}
         specs = [spec_of(name, settings) for name in asked.managers]
@@ -75,7 +75,7 @@ def draft(asked: Asked, settings: Settings, *, progress: Progress, note: Note) -
         return plan_of(
             weighed,
             found,
-            made_at=dt.datetime.now(dt.UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+            made_at=now(),
             minimum=settings.policy.min_evidence,
             bases=bases,
             indexes=index_lines(work.indexes()) if specs else (),
@@ -88,7 +88,7 @@ def surveyed(name: str, settings: Settings, *, note: Note) -> Surveyed:
     Raises :class:`scanner.errors.UsageError` where there is no such index or no manager behind it, and
     :class:`scanner.errors.IndexUnavailable` where the manager does not answer.
     """
-    with _working(settings, _unseen, note) as work:
+    with working(settings, _unseen, note) as work:
         spec = spec_of(name, settings)
         work.check_indexes()
         return work.surveyed(spec)
@@ -97,13 +97,18 @@ def surveyed(name: str, settings: Settings, *, note: Note) -> Surveyed:
 def cached_in(folder: Path, settings: Settings, *, progress: Progress, note: Note) -> tuple[LocalCopy, ...]:
     """What the stores of pip, uv, Poetry and PDM in a folder hold that is not Chainguard's. The folder is scanned."""
     place = folder.absolute()
-    with _working(settings, progress, note) as work:
+    with working(settings, progress, note) as work:
         work.check_indexes()
         copies: dict[LocalCopy, None] = {}
         for one in work.weighed(f"dir:{place}", None):
             pairs = zip(one.report.distributions, one.offers, strict=True)
             copies |= dict.fromkeys(local_copies([(line, offer) for line, offer in pairs if offer], place))
         return tuple(copies)
+
+
+def now() -> str:
+    """The time as RFC 3339 has it."""
+    return dt.datetime.now(dt.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def is_report(text: str) -> bool:
@@ -128,13 +133,14 @@ def _unseen(event: object) -> None:
 
 
 @contextmanager
-def _working(settings: Settings, progress: Progress, note: Note) -> Iterator[_Work]:
+def working(settings: Settings, progress: Progress, note: Note) -> Iterator[Work]:
+    """What a run works with, until the end of the block."""
     with client_of(settings) as client:
-        yield _Work(settings=settings, client=client, store=store_of(settings), progress=progress, note=note)
+        yield Work(settings=settings, client=client, store=store_of(settings), progress=progress, note=note)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Work:
+class Work:
     """The tools of one run."""
 
     settings: Settings
