@@ -21,8 +21,9 @@ _LONGEST: Final = 60_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Block:
-    """A title, sentences, a table. ``level`` 1 is a group, 2 a part of one. ``notes`` has a sentence for each row, which
-    is too long for a column; empty for a row without one.
+    """A title, sentences, a table. ``level`` 1 is a group, 2 a part of one.
+
+    ``notes`` has a sentence for each row, which is too long for a column; empty for a row without one.
     """
 
     title: str

@@ -159,7 +159,8 @@ def _in_manager(plan: Plan) -> Iterator[Block]:
 def _of_manager(manager: ManagerStanding, copies: list[ProxyCopy]) -> Iterator[str]:
     size = sum(copy.entry.size or 0 for copy in copies)
     left = manager.copies - len(copies)
-    yield f"{many(len(copies), 'file')} of PyPI's that Chainguard has by now, {_size(size)}: 'cgscan purge' deletes them."
+    files = f"{many(len(copies), 'file')} of PyPI's that Chainguard has by now"
+    yield f"{files}, {_size(size)}: 'cgscan purge' deletes them." if copies else "Nothing to delete."
     parts = [f"{left} of PyPI's without a replacement"] if left else []
     parts += [f"{manager.chainguards} of Chainguard's"] if manager.chainguards else []
     parts += [f"{manager.kept_back} that lie in no proxy"] if manager.kept_back else []
@@ -210,13 +211,8 @@ def _wait(plan: Plan) -> Iterator[Block]:
 
 def _waiting(item: Item) -> tuple[str, ...]:
     offer = item.offer
-    return (
-        _label(item),
-        item.version or "",
-        offer.lack.value if offer.lack else "",
-        offer.why or "",
-        offer.later or "",
-    )
+    lack = offer.lack.value if offer.lack else ""
+    return (_label(item), item.version or "", item.origin.value, lack, offer.later or "")
 
 
 def _closing(plan: Plan) -> Iterator[str]:

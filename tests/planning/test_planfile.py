@@ -9,7 +9,7 @@ from typing import Any
 
 import jsonschema
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scanner import planfile
@@ -136,6 +136,7 @@ JSON = st.recursive(
 )
 
 
+@settings(max_examples=60)
 @given(st.data())
 def test_no_value_in_any_place_is_more_than_a_told_fault(data: st.DataObject) -> None:
     value = document(a_full_plan())
