@@ -18,6 +18,7 @@ from packaging.utils import NormalizedName, canonicalize_name
 from scanner.errors import UsageError
 from scanner.image import Image
 from scanner.index import Role
+from scanner.indexes.credentials import shown
 from scanner.managers import open_manager
 from scanner.offers import Shelf, offer_of, wanted_of
 from scanner.pipeline import index_lines, scan
@@ -33,6 +34,7 @@ from scanner.sources import open_targets
 from scanner.sources.local import on_disk
 from scanner.stalecopies import Surveyed, local_copies, proxy_copies
 from scanner.threads import threads
+from scanner.values import shown as word
 
 if TYPE_CHECKING:
     from scanner.config import Settings
@@ -119,11 +121,11 @@ def is_report(text: str) -> bool:
 def spec_of(name: str, settings: Settings) -> IndexSpec:
     """The index of a name (or URL) among those that are configured."""
     for spec in settings.indexes:
-        if name in (spec.name, spec.location):
+        if name in (spec.name, spec.location, shown(spec.location)):
             return spec
     known = ", ".join(spec.name for spec in settings.indexes if spec.name)
     raise UsageError(
-        f"there is no index {ascii(name)[:80]} behind which a manager could be asked",
+        f"there is no index {word(name)} behind which a manager could be asked",
         hint=f"configured are: {known}" if known else "name the indexes in the configuration file; see docs/managers",
     )
 
@@ -204,7 +206,7 @@ class Work:
     def surveyed(self, spec: IndexSpec) -> Surveyed:
         """What the manager behind an index holds."""
         manager = open_manager(spec, client=self.client, limits=self.settings.limits)
-        name = spec.name or spec.location
+        name = spec.name or shown(spec.location)
         if manager is None:
             raise UsageError(
                 f"behind the index {name} is no repository manager that cgscan knows",

@@ -151,8 +151,9 @@ def _in_manager(plan: Plan) -> Iterator[Block]:
         yield Block(
             title=f"Purge in the manager behind {manager.index} ({len(mine)})",
             before=tuple(_of_manager(manager, mine)),
-            headers=("file", "repository", "path", "size", "last download", "instead"),
+            headers=("file", "size", "last download"),
             rows=tuple(_proxied(copy) for copy in mine),
+            notes=tuple(_where(copy) for copy in mine),
         )
 
 
@@ -160,7 +161,7 @@ def _of_manager(manager: ManagerStanding, copies: list[ProxyCopy]) -> Iterator[s
     size = sum(copy.entry.size or 0 for copy in copies)
     left = manager.copies - len(copies)
     files = f"{many(len(copies), 'file')} of PyPI's that Chainguard has by now"
-    yield f"{files}, {_size(size)}: 'cgscan purge' deletes them." if copies else "Nothing to delete."
+    yield f"{files}, {_size(size)}: 'cgscan purge PLAN' deletes them." if copies else "Nothing to delete."
     parts = [f"{left} of PyPI's without a replacement"] if left else []
     parts += [f"{manager.chainguards} of Chainguard's"] if manager.chainguards else []
     parts += [f"{manager.kept_back} that lie in no proxy"] if manager.kept_back else []
@@ -171,9 +172,14 @@ def _of_manager(manager: ManagerStanding, copies: list[ProxyCopy]) -> Iterator[s
 
 def _proxied(copy: ProxyCopy) -> tuple[str, ...]:
     entry = copy.entry
-    instead = copy.replacement.filename if copy.replacement else ""
-    same = "same name" if instead == entry.filename else instead
-    return (entry.filename, entry.repository, entry.path, _size(entry.size), (entry.downloaded or "")[:10], same)
+    return (entry.filename, _size(entry.size), (entry.downloaded or "")[:10])
+
+
+def _where(copy: ProxyCopy) -> str:
+    """Where it lies, and Chainguard's file where that has another name."""
+    entry, instead = copy.entry, copy.replacement.filename if copy.replacement else copy.entry.filename
+    other = f"; instead {instead}" if instead != entry.filename else ""
+    return f"{entry.repository}: {entry.path}{other}"
 
 
 def _locally(plan: Plan) -> Iterator[Block]:
@@ -182,20 +188,20 @@ def _locally(plan: Plan) -> Iterator[Block]:
     replaced = [copy for copy in plan.purge_locally if copy.replacement is not None]
     left = len(plan.purge_locally) - len(replaced)
     sizes = sum(copy.size or 0 for copy in replaced)
-    before = [
-        f"{many(len(replaced), 'entry').replace('entrys', 'entries')}, {_size(sizes)}: 'cgscan purge' deletes them."
-    ]
+    entries = "1 entry" if len(replaced) == 1 else f"{len(replaced)} entries"
+    before = [f"{entries}, {_size(sizes)}: 'cgscan purge PLAN' deletes them."]
     before += [f"Left alone: {left} that Chainguard has no build of."] if left else []
     yield Block(
         title=f"Purge locally ({len(replaced)})",
         before=tuple(before),
-        headers=("tool", "name", "version", "size", "entry"),
+        headers=("tool", "name", "version", "size"),
         rows=tuple(_stored(copy) for copy in replaced),
+        notes=tuple(copy.path for copy in replaced),
     )
 
 
 def _stored(copy: LocalCopy) -> tuple[str, ...]:
-    return (copy.tool, copy.project, copy.version or "", _size(copy.size), copy.path)
+    return (copy.tool, copy.project, copy.version or "", _size(copy.size))
 
 
 def _wait(plan: Plan) -> Iterator[Block]:
