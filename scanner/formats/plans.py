@@ -223,7 +223,8 @@ def _waiting(item: Item) -> tuple[str, ...]:
 
 def _closing(plan: Plan) -> Iterator[str]:
     if len(plan.targets) > 1:
-        yield from (f"{one.reference}: {coverage_in_words(one.coverage)}" for one in plan.targets)
+        counted = [one for one in plan.targets if one.coverage.applicable]
+        yield from (f"{one.reference}: {coverage_in_words(one.coverage)}" for one in counted)
     if plan.targets:
         yield coverage_in_words(plan.coverage)
     elif not plan.managers:

@@ -117,7 +117,7 @@ def test_a_wheel_without_evidence_is_no_promise(tmp_path: Path) -> None:
     own = wheel(tmp_path, sbom=False)
     assert offer([own]).lack is Lack.UNPROVED
     built = scenes.Shelf(wheels=[own], role=Role.CHAINGUARD, tier=Tier.BUILT)
-    assert offer(built).promises  # type: ignore[arg-type]
+    assert offer(built).promises
 
 
 class _Listing(scenes.Shelf):
@@ -135,10 +135,10 @@ def replace_yanked(file: IndexFile) -> IndexFile:
 
 def test_yanked_and_source_only(tmp_path: Path) -> None:
     yanked = _Listing(wheels=[wheel(tmp_path)], role=Role.CHAINGUARD)
-    assert offer(yanked).lack is Lack.YANKED  # type: ignore[arg-type]
+    assert offer(yanked).lack is Lack.YANKED
     source = _Listing(wheels=[], role=Role.CHAINGUARD)
     source.more = (IndexFile(filename="demo-1.0.tar.gz", url="x:", shown_url="x:", hashes={}),)
-    found = offer(source)  # type: ignore[arg-type]
+    found = offer(source)
     assert (found.lack, found.why) == (Lack.SOURCE_ONLY, "only the source archive demo-1.0.tar.gz")
 
 
@@ -146,7 +146,7 @@ def test_no_version_and_no_answer(tmp_path: Path) -> None:
     assert offer([wheel(tmp_path)], version=None).lack is Lack.NO_VERSION
     assert offer([wheel(tmp_path)], version="not a version").lack is Lack.NO_VERSION
     refusing = scenes.Shelf(wheels=[wheel(tmp_path)], role=Role.CHAINGUARD, refuses="503 for the third time")
-    found = offer(refusing)  # type: ignore[arg-type]
+    found = offer(refusing)
     assert (found.lack, found.why) == (Lack.NOT_ASKED, "chainguard-shelf: 503 for the third time")
     assert offer_of(_wanted(), Shelf(DEMO, [])).why == "no index of Chainguard's was asked"
 

@@ -65,7 +65,7 @@ def test_what_did_not_move_and_why(after: dict[str, Any], why: Why) -> None:
 def test_a_lock_file_that_refuses_chainguard_s_bytes() -> None:
     before, after = [a_line("a", "1", available=OFFERED)], a_line("a", "1", available=OFFERED)
     after = replace(after, match=a_match(sha256=f"sha256:{THEIRS}"))
-    built = {(NormalizedName("a"), "1"): [OURS]}
+    built: dict[tuple[NormalizedName, str | None], list[str]] = {(NormalizedName("a"), "1"): [OURS]}
     pinned = f"a==1 --hash=sha256:{THEIRS}\n"
 
     def why(text: str) -> Why | None:

@@ -52,8 +52,10 @@ def test_the_entry_that_a_path_lies_in(location: str, entry: tuple[str, str, str
 
 
 def plan_of(folder: Path, chainguard: Path, pypi: Path) -> dict[str, Any]:
-    command = [sys.executable, "-m", "scanner", "plan", f"dir:{folder}", "--index", chainguard, "--upstream", pypi]
-    done = subprocess.run([*command, "--no-cache", "-o", "json"], capture_output=True, text=True, check=False)
+    command = [sys.executable, "-m", "scanner", "plan", f"dir:{folder}", "--index", str(chainguard)]
+    done = subprocess.run(
+        [*command, "--upstream", str(pypi), "--no-cache", "-o", "json"], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     plan: dict[str, Any] = json.loads(done.stdout)
     return plan
