@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from fixtures.wheels import make_wheel
+from scanner.digest import Digest
 from scanner.http import Client
 from scanner.index import IndexSpec, Role
 from scanner.manager import Holds, Repository, Retrieved
@@ -144,6 +145,7 @@ LINUX, MUSL = "manylinux_2_17_x86_64", "musllinux_1_2_x86_64"
         (f"demo-1.0-pp310-pypy310_pp73-{LINUX}.whl", f"cp310-cp310-{LINUX}", False),
         (f"demo-1.0-cp38-abi3-{LINUX}.whl", f"cp311-cp311-{LINUX}", False),
         ("demo-1.0-py3-none-any.whl", f"cp311-cp311-{LINUX}", False),
+        ("demo-1.0-py3-none-any.whl", f"py3-none-{LINUX}", False),
         ("demo-1.0-py2.py3-none-any.whl", "py3-none-any", True),
         ("demo-1.0-py2-none-any.whl", "py3-none-any", False),
         ("demo-1.0-cp311-cp311-macosx_11_0_arm64.whl", "py3-none-any", False),
@@ -174,6 +176,15 @@ def test_whose_a_file_is_that_no_index_lists(tmp_path: Path) -> None:
     ):
         standing = proxy_copies("pypi", role, _Manager(entry, remote=remote), indexes).standing
         assert (standing.copies, standing.unclear) == counted, (role, remote)
+
+
+def test_chainguard_s_bytes_are_no_copy_wherever_they_lie(tmp_path: Path) -> None:
+    """Somebody put Chainguard's wheel where only PyPI's were expected: the bytes say whose it is."""
+    wheel = make_wheel(tmp_path, "demo", "1.0", {"demo.py": b""}, sbom=True)
+    indexes = [scenes.Shelf(wheels=[wheel], role=Role.CHAINGUARD), scenes.Shelf(wheels=[], role=Role.UPSTREAM)]
+    entry = stored(wheel.name, sha256=Digest.of(wheel.read_bytes()))
+    found = proxy_copies("pypi", Role.UPSTREAM, _Manager(entry), indexes)
+    assert (found.copies, found.standing.chainguards) == ((), 1)
 
 
 def test_an_index_that_does_not_answer_gives_no_replacement(tmp_path: Path) -> None:
