@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from packaging.utils import NormalizedName, canonicalize_name
 
@@ -42,6 +42,9 @@ if TYPE_CHECKING:
     from scanner.index import Index, IndexSpec
     from scanner.stale import LocalCopy
     from scanner.store import Store
+
+
+_LATE: Final = Offer(lack=Lack.NOT_ASKED, why="the limit index_seconds is used up")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,7 +198,11 @@ class Work:
             if concerns(line):
                 by_project.setdefault(canonicalize_name(line.name), []).append(line)
 
+        deadline = time.monotonic() + self.settings.limits.index_seconds
+
         def offers(named: tuple[NormalizedName, list[DistributionLine]]) -> list[tuple[int, Offer]]:
+            if time.monotonic() > deadline:
+                return [(id(line), _LATE) for line in named[1]]
             shelf = Shelf(named[0], indexes)
             return [(id(line), _offer(line, report, shelf)) for line in named[1]]
 
@@ -213,7 +220,9 @@ class Work:
                 hint="Artifactory, Nexus, Cloudsmith and Google Artifact Registry are; write kind: at the index",
             )
         start = time.monotonic()
-        found = proxy_copies(name, spec.role, manager, self.indexes(), jobs=max(self.settings.jobs, 4))
+        deadline = start + self.settings.limits.index_seconds
+        jobs = max(self.settings.jobs, 4)
+        found = proxy_copies(name, spec.role, manager, self.indexes(), jobs=jobs, deadline=deadline)
         self.note(f"manager behind {name}: {time.monotonic() - start:.1f} s")
         return found
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import json
 import os
 import signal
@@ -14,7 +15,9 @@ import pytest
 from fixtures.demo import Demo
 from scanner.cli import main
 from scanner.formats import render
+from scanner.plan import Lack
 from scanner.planfile import read_plan
+from scanner.proof import Why
 from tests.managers import sha256
 from tests.reports import HOSTILE, a_line, a_report, everything
 from tests.repository_managers.fake_artifactory import CHAINGUARD, PYPI, FakeArtifactory
@@ -151,3 +154,16 @@ def test_the_proof_s_exit_status(demo_parts: Demo, capsys: pytest.CaptureFixture
     assert "plan.json: is no plan for" in refused(capsys, "--verify", "done.json", "--plan", "plan.json", "done.json")
     Path("report.lock").symlink_to("nowhere")
     assert "cannot be read" in refused(capsys, "--verify", "done.json", "done.json", "--lock", "report.lock")
+
+
+def test_the_time_for_indexes_is_limited(demo_parts: Demo) -> None:
+    assert main(["scan", f"oci-dir:{demo_parts.image}", *where(demo_parts), "-o", "json=report.json"]) == 0
+    plan = planned("report.json", *where(demo_parts), "--limit", "index_seconds=0.000001")
+    assert {item["offer"]["lack"] for item in plan["wait"]} == {"not-asked", "changed"}
+    assert plan["rebuild"] == []
+
+
+@pytest.mark.parametrize("words", [Lack, Why])
+def test_the_documentation_has_every_word(words: type[enum.Enum]) -> None:
+    text = (Path(__file__).parent.parent / "docs" / "plan.md").read_text("utf-8")
+    assert [word.value for word in words if f"`{word.value}`" not in text] == []

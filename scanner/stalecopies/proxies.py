@@ -9,6 +9,8 @@ repository is a proxy of PyPI. (4) What is left is unclear, and counted.
 from __future__ import annotations
 
 import enum
+import math
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -44,15 +46,18 @@ class Surveyed:
     copies: tuple[ProxyCopy, ...]
 
 
-def proxy_copies(name: str, role: Role, manager: Manager, indexes: Sequence[Index], *, jobs: int = 4) -> Surveyed:
+def proxy_copies(
+    name: str, role: Role, manager: Manager, indexes: Sequence[Index], *, jobs: int = 4, deadline: float | None = None
+) -> Surveyed:
     """Ask a manager for all that it has fetched, and the indexes for what there is instead.
 
-    ``name`` and ``role`` are those of the index behind which it is. Raises
+    ``name`` and ``role`` are those of the index behind which it is; projects that are not asked for until ``deadline``
+    (:func:`time.monotonic`) are unclear. Raises
     :class:`scanner.errors.IndexUnavailable` where the manager does not answer; a project that an index of Chainguard's
     does not answer for has no replacement.
     """
     known = {one.name: one for one in manager.repositories()}
-    survey = _Survey(name=name, role=role, repositories=known, indexes=indexes)
+    survey = _Survey(name=name, role=role, repositories=known, indexes=indexes, deadline=deadline or math.inf)
     by_project: dict[NormalizedName, list[Retrieved]] = {}
     for entry in manager.retrieved():
         by_project.setdefault(entry.project, []).append(entry)
@@ -83,10 +88,13 @@ class _Survey:
     role: Role
     repositories: Mapping[str, Repository]
     indexes: Sequence[Index]
+    deadline: float
 
     def judge(self, stored: tuple[NormalizedName, Iterable[Retrieved]]) -> list[tuple[_Whose, ProxyCopy | None]]:
         """The files of one project."""
         project, entries = stored
+        if time.monotonic() > self.deadline:
+            return [(_Whose.UNCLEAR, None) for _ in entries]
         return list(self._judged(Shelf(project, self.indexes), entries))
 
     def _judged(self, shelf: Shelf, entries: Iterable[Retrieved]) -> Iterator[tuple[_Whose, ProxyCopy | None]]:

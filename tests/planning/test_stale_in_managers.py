@@ -192,3 +192,10 @@ def test_an_index_that_does_not_answer_gives_no_replacement(tmp_path: Path) -> N
     refusing = scenes.Shelf(wheels=[wheel], role=Role.CHAINGUARD, refuses="503")
     [copy] = proxy_copies("pypi", Role.UPSTREAM, _Manager(stored(wheel.name)), [refusing]).copies
     assert copy.replacement is None
+
+
+def test_what_there_was_no_time_to_ask_for_is_unclear(tmp_path: Path) -> None:
+    wheel = make_wheel(tmp_path, "demo", "1.0", {"demo.py": b""}, sbom=True)
+    shelf = scenes.Shelf(wheels=[wheel], role=Role.CHAINGUARD)
+    found = proxy_copies("pypi", Role.UPSTREAM, _Manager(stored(wheel.name)), [shelf], deadline=1e-9)
+    assert (found.copies, found.standing.unclear) == ((), 1)
