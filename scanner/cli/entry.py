@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import ctypes
 import gc
 import os
 import signal
@@ -28,6 +29,8 @@ _GRACE: Final = 3.0
 """Seconds from an interrupt to the end, for removing what was unpacked."""
 _COLLECTED: Final = (100_000, 50, 100)
 """How seldom cycles are looked for (:func:`gc.set_threshold`)."""
+_ALLOCATOR: Final = {-8: 1, -3: 4 * 1024 * 1024}
+"""M_ARENA_MAX and M_MMAP_THRESHOLD of glibc's mallopt(3)."""
 _CONTEXT: Final = {"help_option_names": ["-h", "--help"], "max_content_width": _WIDTH, "terminal_width": _WIDTH}
 
 
@@ -56,6 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     run = Run()
     if arguments is None:
         _collect_seldom()
+        _keep_buffers_together()
     prepare_streams()
     with suppress(ValueError):  # not the main thread: whoever runs it there handles signals
         signal.signal(signal.SIGINT, _interrupt)
@@ -99,3 +103,14 @@ def _collect_seldom() -> None:
     """A scan makes a million tuples that stay, and few cycles: looking for them took a sixth of its time."""
     gc.set_threshold(*_COLLECTED)
     atexit.register(gc.freeze)  # what is left at the end goes with the process
+
+
+def _keep_buffers_together() -> None:
+    """One arena for all threads, and the buffers of layers in it: a scan takes a sixth less memory.
+
+    Where the C library has other ways, nothing is changed.
+    """
+    with suppress(OSError, AttributeError):
+        mallopt = ctypes.CDLL(None).mallopt
+        for parameter, value in _ALLOCATOR.items():
+            mallopt(parameter, value)
