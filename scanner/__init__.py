@@ -28,6 +28,7 @@ Words: pure values, no I/O of their own
     vex             what OpenVEX documents say of the builds of a project
     manager         what a repository manager tells of a proxy: Repository, Retrieved; Manager, Deleting
     checkup         what a check-up of the configuration found, as values
+    decoding        JSON of strangers -> values, by their annotations, with every fault
     stale           copies in proxies and local caches that keep Chainguard's build away, as values
     owner           Owner: which package owns a file, and the digest it has for it
     rpmheader       one package of rpm's: its files
@@ -85,6 +86,13 @@ Reasoning: pure, in the order of the data
     hiding          does a layer hide anything that may be a distribution's
     lower           what lower layers still carry though it is hidden
     policy          report x policy -> passed, violations
+    reportfile      a report's file -> the report, read as data from elsewhere
+    plan            what could come from Chainguard and does not yet, in steps, as values
+    planfile        a plan as JSON, and back
+    offers          what Chainguard's indexes have instead of a distribution, and why nothing
+    stalecopies     a manager's proxy, a scanned cache x Chainguard's indexes -> stale copies
+    planning        reports x offers -> a plan
+    proof           two reports of a target -> what moved to Chainguard, what did not and why
     formats         report -> text: table, json, yaml, csv, markdown
 
 Putting together
@@ -98,6 +106,8 @@ Putting together
     wanted          reports, requirements and names -> which projects and versions a snapshot is to have
     pulling         what is wanted x indexes -> a snapshot
     doctor          is the configuration right, do indexes serve what it says; the repositories of a manager
+    drafting        targets, reports, managers -> a plan
+    proving         the report before, the new build -> a proof of what moved
     display         progress on a terminal
     cli             parse, call, print, exit status
 """

@@ -128,7 +128,7 @@ def _scan_one(target: Target, indexes: Sequence[Index], options: Options, progre
         scanned_at=_now(),
         timing=timing,
         target=_target_line(target, listed),
-        indexes=_index_lines(indexes),
+        indexes=index_lines(indexes),
         summary=summarise(lines),
         distributions=tuple(lines),
         findings=tuple(sorted(_unlayered(findings, layered=isinstance(target, Image)), key=_finding_order)),
@@ -161,7 +161,7 @@ def _explain_one(
         scanned_at=_now(),
         timing=timing,
         target=_target_line(target, listed),
-        indexes=_index_lines(indexes),
+        indexes=index_lines(indexes),
         name=asked.name,
         distributions=tuple(sorted(accounts, key=lambda account: order(account.distribution))),
         findings=tuple(sorted(_unlayered(concerning, layered=isinstance(target, Image)), key=_finding_order)),
@@ -336,7 +336,8 @@ def _now() -> str:
     return in_utc(time.time())
 
 
-def _index_lines(indexes: Sequence[Index]) -> tuple[IndexLine, ...]:
+def index_lines(indexes: Sequence[Index]) -> tuple[IndexLine, ...]:
+    """Indexes as a report names them."""
     return tuple(
         IndexLine(
             name=index.name,

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, Final
 
 import scanner
+from scanner.digest import Digest
 from scanner.distribution import Finding, Integrity, Kind, Origin
 from scanner.index import Evidence, Role
 
@@ -260,8 +261,8 @@ def plain(value: object) -> Any:
     match value:
         case enum.Enum():
             return value.value
-        case str():
-            return valid_text(value)
+        case str() | Digest():
+            return valid_text(str(value))
         case tuple() | list():
             return [plain(item) for item in value]
         case dict():

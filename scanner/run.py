@@ -18,6 +18,7 @@ from scanner.attesting import Attestor
 from scanner.config import Settings
 from scanner.errors import CgscanError, UsageError
 from scanner.formats import render, render_explanations
+from scanner.formats.text import Look
 from scanner.http import Client
 from scanner.index import Evidence, Index, Role
 from scanner.indexes import open_indexes
@@ -77,7 +78,7 @@ def scan_targets(targets: Sequence[str], settings: Settings, *, progress: Progre
     """
     # (1) what can be seen to be wrong is said before hours of work
     references = [parse_reference(target) for target in targets]
-    _check_folders(settings.outputs)
+    check_folders(settings.outputs)
     store = store_of(settings)
     reports: list[Report] = []
     problems: list[Exception] = []
@@ -110,7 +111,7 @@ def explain_target(
     Raises :class:`scanner.errors.CgscanError` where it cannot be done.
     """
     reference = parse_reference(target)
-    _check_folders(settings.outputs)
+    check_folders(settings.outputs)
     store = store_of(settings)
     with client_of(settings) as client:
         indexes = indexes_of(settings, client, store)
@@ -224,7 +225,19 @@ def explained_text(
     )
 
 
-def _check_folders(outputs: Sequence[Output]) -> None:
+def output_text(
+    rendered: Callable[[str, Look], str], outputs: Sequence[Output], *, color: bool, width: int | None
+) -> str:
+    """Write the outputs that have a FILE; what goes to standard output. ``rendered`` takes a format and a look."""
+    for output in outputs:
+        if output.path is not None:
+            _write(output.path, rendered(output.format, Look()))
+    shown = [output.format for output in outputs if output.path is None]
+    return "".join(rendered(name, Look(color=color, width=width)) for name in shown)
+
+
+def check_folders(outputs: Sequence[Output]) -> None:
+    """:class:`UsageError` where a file could not be written: said before hours of work."""
     for output in outputs:
         if output.path is not None and not output.path.absolute().parent.is_dir():
             raise UsageError(f"cannot write {output.path}: there is no such folder", hint="make the folder first")
