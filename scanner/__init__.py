@@ -39,6 +39,8 @@ Outside: the only modules that touch network, daemon and disk
     sources         reference -> Image: registry, daemon, archive, layout, directory, file
     indexes         configuration -> Index: simple pages, local trees; reading remote wheels
     managers        a repository manager's own interface: what a proxy has fetched, and deleting it
+    toolstores      deleting single entries of the caches of pip, uv, Poetry and PDM
+    journal         what a purge has done, line by line, so that a second run goes on
 
 Reasoning: pure, in the order of the data
     inventory       what one layer holds: Entry, Inventory
@@ -81,6 +83,7 @@ Reasoning: pure, in the order of the data
     reportfile      a report's file -> the report, read as data from elsewhere
     plan            what could come from Chainguard and does not yet, in steps, as values
     planfile        a plan as JSON, and back
+    purge           stale copies x filters -> what is deleted, what is left and why
     offers          what Chainguard's indexes have instead of a distribution, and why nothing
     stalecopies     a manager's proxy, a scanned cache x Chainguard's indexes -> stale copies
     formats         report -> text: table, json, yaml, csv, markdown
@@ -95,6 +98,7 @@ Putting together
     run             settings -> reports -> outputs
     wanted          reports, requirements and names -> which projects and versions a snapshot is to have
     pulling         what is wanted x indexes -> a snapshot
+    purging         what is to be deleted -> deletions one after the other, and how each ended
     display         progress on a terminal
     cli             parse, call, print, exit status
 """
