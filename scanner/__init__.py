@@ -86,6 +86,7 @@ Reasoning: pure, in the order of the data
     purge           stale copies x filters -> what is deleted, what is left and why
     offers          what Chainguard's indexes have instead of a distribution, and why nothing
     stalecopies     a manager's proxy, a scanned cache x Chainguard's indexes -> stale copies
+    planning        reports x offers -> a plan
     formats         report -> text: table, json, yaml, csv, markdown
 
 Putting together
@@ -98,6 +99,7 @@ Putting together
     run             settings -> reports -> outputs
     wanted          reports, requirements and names -> which projects and versions a snapshot is to have
     pulling         what is wanted x indexes -> a snapshot
+    drafting        targets, reports, managers -> a plan
     purging         what is to be deleted -> deletions one after the other, and how each ended
     display         progress on a terminal
     cli             parse, call, print, exit status

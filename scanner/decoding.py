@@ -107,7 +107,7 @@ def decoded(kind: type[T], value: object, reading: Reading, where: str = "") -> 
     if reading.strict:
         for key in value.keys() - known.keys():
             reading.fault(_below(where, ascii(key)[1:-1][:80]), "there is no such key")
-    hints = _hints(kind, tuple(reading.names.items()))
+    hints = _hints(typing.cast("Any", kind), tuple(reading.names.items()))
     found = {name: _field(part, hints[name], value, reading, _below(where, name)) for name, part in known.items()}
     if len(reading.faults) > before:
         return None

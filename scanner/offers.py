@@ -14,18 +14,20 @@ from functools import cached_property
 from typing import Final
 
 from packaging.tags import Tag
-from packaging.utils import NormalizedName
+from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from scanner.artifact import of_source_name
 from scanner.candidates import Gathering, Question
-from scanner.distribution import Origin
+from scanner.distribution import Kind, Origin
 from scanner.environment import Environment, fits
 from scanner.errors import IndexFailure
 from scanner.image import Platform
 from scanner.index import Evidence, Index, IndexFile, Role
 from scanner.plan import Lack, Offer
+from scanner.report import DistributionLine, Report
 from scanner.stale import Replacement
+from scanner.wheel import WheelName
 
 _REMEDIATED: Final = re.compile(r"cgr\.(\d+)")
 _READ_FOR_LATER: Final = 8
@@ -42,6 +44,8 @@ class Wanted:
     environment: Environment
     platform: Platform | None
     musl: bool | None = None
+    known: str | None = None
+    """The file name of a wheel that a scan has found to fit."""
 
     @property
     def parsed(self) -> Version | None:
@@ -50,7 +54,7 @@ class Wanted:
 
     def fitted_by(self, file: IndexFile) -> bool:
         """Whether a wheel is for its interpreter and platform, for certain."""
-        return file.wheel is not None and self._fitted_by(file.wheel.tags)
+        return file.wheel is not None and (file.filename == self.known or self._fitted_by(file.wheel.tags))
 
     def _fitted_by(self, tags: Iterable[Tag]) -> bool:
         known = list(tags)
@@ -66,6 +70,30 @@ class Wanted:
         python = self.environment.python
         library = " with musl" if self.musl else ""
         return f"{f'Python {python[0]}.{python[1]}' if python else 'Python'} on {self.platform or 'Linux'}{library}"
+
+
+def wanted_of(line: DistributionLine, report: Report) -> Wanted:
+    """How a line of a report is asked for."""
+    match = WheelName.parse(line.match.filename) if line.match else None
+    environment = Environment.of(line.environment or "")
+    platform = report.target.platform
+    return Wanted(
+        project=canonicalize_name(line.name),
+        version=line.version,
+        environment=environment.or_of_tags(str(tag) for tag in match.tags) if match else environment,
+        platform=Platform.parse(platform) if platform else Platform.of_host(),
+        musl=_has_musl(report),
+        known=line.available.same_version,
+    )
+
+
+def _has_musl(report: Report) -> bool | None:
+    """Whose C library the system has, as the wheels tell that fit; None where they are pure."""
+    names = [line.match.filename for line in report.distributions if line.match and line.kind is Kind.INSTALLED]
+    names += [line.available.same_version or "" for line in report.distributions]
+    if any("musllinux" in name for name in names):
+        return None if any("manylinux" in name for name in names) else True
+    return False if any("manylinux" in name for name in names) else None
 
 
 def version_of(text: str | None) -> Version | None:

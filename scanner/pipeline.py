@@ -126,7 +126,7 @@ def _scan_one(target: Target, indexes: Sequence[Index], options: Options, progre
         scanned_at=_now(),
         timing=timing,
         target=_target_line(target, listed),
-        indexes=_index_lines(indexes),
+        indexes=index_lines(indexes),
         summary=summarise(lines),
         distributions=tuple(lines),
         findings=tuple(sorted(_unlayered(findings, layered=isinstance(target, Image)), key=_finding_order)),
@@ -159,7 +159,7 @@ def _explain_one(
         scanned_at=_now(),
         timing=timing,
         target=_target_line(target, listed),
-        indexes=_index_lines(indexes),
+        indexes=index_lines(indexes),
         name=asked.name,
         distributions=tuple(sorted(accounts, key=lambda account: order(account.distribution))),
         findings=tuple(sorted(_unlayered(concerning, layered=isinstance(target, Image)), key=_finding_order)),
@@ -337,7 +337,8 @@ def _in_utc(seconds: float) -> str:
     return dt.datetime.fromtimestamp(seconds, dt.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
-def _index_lines(indexes: Sequence[Index]) -> tuple[IndexLine, ...]:
+def index_lines(indexes: Sequence[Index]) -> tuple[IndexLine, ...]:
+    """Indexes as a report names them."""
     return tuple(
         IndexLine(
             name=index.name,
