@@ -30,10 +30,9 @@ _HINT: Final = "name another one with --journal FILE"
 class Journal:
     """An open journal of one plan; ``done`` are the keys of what a run before this one saw gone."""
 
-    def __init__(self, file: BinaryIO, done: set[str], *, goes_on: bool) -> None:
+    def __init__(self, file: BinaryIO, done: set[str]) -> None:
         self._file = file
         self.done = done
-        self.goes_on = goes_on
 
     def write(self, **line: Any) -> None:
         """Add a line; it is on the disk when this returns."""
@@ -43,16 +42,16 @@ class Journal:
 
 
 @contextlib.contextmanager
-def journal(path: Path, plan: str) -> Iterator[Journal]:
-    """The journal of a plan (a digest of it), made where there is none.
+def journal(path: Path, plan: str, *, goes_on: bool) -> Iterator[Journal]:
+    """The journal of a plan (a digest of it), made where there is none. Without ``goes_on`` a run begins anew.
 
     :class:`scanner.errors.UsageError` where the file is none, or where another purge is at work with it.
     """
     with _opened(path) as file:
         lines = list(_lines(file, path))
-        done = _unfinished(lines, plan)
+        done = _unfinished(lines, plan) if goes_on else None
         _cut_torn(file)
-        kept = Journal(file, done or set(), goes_on=done is not None)
+        kept = Journal(file, done or set())
         if done is None:
             kept.write(schema=SCHEMA, plan=plan)
         yield kept

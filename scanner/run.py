@@ -74,7 +74,7 @@ def scan_targets(targets: Sequence[str], settings: Settings, *, progress: Progre
     """
     # (1) what can be seen to be wrong is said before hours of work
     references = [parse_reference(target) for target in targets]
-    _check_folders(settings.outputs)
+    check_folders(settings.outputs)
     store = store_of(settings)
     reports: list[Report] = []
     problems: list[Exception] = []
@@ -107,7 +107,7 @@ def explain_target(
     Raises :class:`scanner.errors.CgscanError` where it cannot be done.
     """
     reference = parse_reference(target)
-    _check_folders(settings.outputs)
+    check_folders(settings.outputs)
     store = store_of(settings)
     with client_of(settings) as client:
         indexes = indexes_of(settings, client, store)
@@ -167,7 +167,7 @@ def write_files(reports: Sequence[Report], outputs: Sequence[Output]) -> None:
     """Write the outputs that have a FILE, each whole or not at all."""
     for output in outputs:
         if output.path is not None:
-            _write(output.path, render(reports, output.format))
+            write_text(output.path, render(reports, output.format))
 
 
 def text_for_terminal(reports: Sequence[Report], outputs: Sequence[Output], *, color: bool, width: int | None) -> str:
@@ -187,7 +187,7 @@ def explained_text(
     """Write the outputs that have a FILE; what goes to standard output."""
     for output in outputs:
         if output.path is not None:
-            _write(output.path, render_explanations(explanations, output.format, all_files=all_files))
+            write_text(output.path, render_explanations(explanations, output.format, all_files=all_files))
     return "".join(
         render_explanations(explanations, output.format, color=color, width=width, all_files=all_files)
         for output in outputs
@@ -195,13 +195,13 @@ def explained_text(
     )
 
 
-def _check_folders(outputs: Sequence[Output]) -> None:
+def check_folders(outputs: Sequence[Output]) -> None:
     for output in outputs:
         if output.path is not None and not output.path.absolute().parent.is_dir():
             raise UsageError(f"cannot write {output.path}: there is no such folder", hint="make the folder first")
 
 
-def _write(path: Path, text: str) -> None:
+def write_text(path: Path, text: str) -> None:
     """Write beside the place and rename, so that no reader sees half a report; links are followed first."""
     data = text.encode("utf-8", "backslashreplace")
     try:

@@ -8,6 +8,7 @@ that ends in a newline and is valid UTF-8.
     document        the one JSON value of all reports
     explained       one distribution file by file, for ``cgscan explain``
     snapshots       what is in a snapshot, for ``cgscan index``
+    purged          what a purge deletes or has deleted, for ``cgscan purge``
 
 A format's module is imported when something is written in it: what some of them need is slow to import.
 """
