@@ -134,6 +134,7 @@ class FakeCloudsmith:
             "slug_perm": self.slug(wheel),
             "signature_url": None,
             "tags": {"info": info, "version": ["latest"]},
+            "tags_automatic": {"info": info, "version": ["latest"]},
             "tags_immutable": {},
             "is_sync_completed": True,
         }
