@@ -112,7 +112,7 @@ def names_of(copies: Sequence[Stale]) -> list[str]:
 
 
 def usual_stores(environment: Mapping[str, str], platform: str) -> tuple[Path, ...]:
-    """Where pip, uv, Poetry and PDM keep a user's caches, by their variables and the system's; each once, if it is there."""
+    """Where pip, uv, Poetry and PDM keep a user's caches, by their variables and the system's; those that there are."""
     home = Path(environment.get("HOME", ""))
     own = Path(environment.get("XDG_CACHE_HOME", ""))
     caches = own if own.is_absolute() else home / ".cache"

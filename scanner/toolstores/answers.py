@@ -33,17 +33,21 @@ _STEPS: Final = 50_000_000
 
 
 def delete(store: Place, form: Form, copy: LocalCopy, limits: Limits) -> Deleted:
-    """(1) Alone in the database; (2) the entries with these bytes; (3) delete them; (4) the notes on their URLs."""
+    """(1) Alone in the database; (2) the entries with these bytes; (3) the notes on their URLs; (4) delete them."""
     if copy.sha256 is None:
         raise NotDeleted(f"{copy.path}: not deleted: the plan has no sha256 for it, so which one it is cannot be told")
     with store.below(form.folder) as folder, _opened(folder, form.name, limits) as connection:
         try:
-            urls = _delete_rows(connection, copy.sha256)
+            connection.execute("BEGIN IMMEDIATE")
+            found = [(key, url) for key, url, body in _entries(connection) if body == copy.sha256]
+            for key, url in found:
+                notes.forget(store, form, copy, url)
+                connection.execute("DELETE FROM streams WHERE entry_id = ?", (key,))
+                connection.execute("DELETE FROM entries WHERE id = ?", (key,))
+            connection.execute("COMMIT")
         except (sqlite3.Error, TypeError) as problem:
             raise NotDeleted(f"{folder.path}/{form.name}: not deleted: {problem}") from problem
-    for url in urls:
-        notes.forget(store, form, copy, url)
-    return Deleted.GONE if urls else Deleted.ALREADY_GONE
+    return Deleted.GONE if found else Deleted.ALREADY_GONE
 
 
 @contextlib.contextmanager
@@ -63,17 +67,6 @@ def _opened(folder: Place, name: str, limits: Limits) -> Iterator[sqlite3.Connec
         steps = iter(range(_STEPS // 1000))
         connection.set_progress_handler(lambda: next(steps, None) is None, 1000)
         yield connection
-
-
-def _delete_rows(connection: sqlite3.Connection, sha256: Digest) -> list[str | None]:
-    """The URLs of the answers that went."""
-    connection.execute("BEGIN IMMEDIATE")
-    found = [(key, url) for key, url, body in _entries(connection) if body == sha256]
-    for key, _ in found:
-        connection.execute("DELETE FROM streams WHERE entry_id = ?", (key,))
-        connection.execute("DELETE FROM entries WHERE id = ?", (key,))
-    connection.execute("COMMIT")
-    return [url for _, url in found]
 
 
 def _entries(connection: sqlite3.Connection) -> Iterator[tuple[bytes, str | None, Digest]]:

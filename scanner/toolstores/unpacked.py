@@ -128,9 +128,9 @@ def _unlink_ways(store: Place, form: Form, copy: LocalCopy) -> None:
     """Remove uv's pointers and links to an archive, and its page of the project: it may promise the old bytes."""
     for folder, name, pointer in list(_pointing(store, copy.project, form.name)):
         with suppress(Gone), store.below(folder) as place:
-            place.unlink(name)
-            if pointer:  # and the metadata that belong to it
+            if pointer:  # the metadata that belong to it are found by it
                 place.unlink(f"{name.rpartition('.')[0]}.msgpack")
+            place.unlink(name)
     for path in list(_folders(store, _PAGES)):
         with suppress(Gone), store.below(path) as place:
             place.unlink(f"{copy.project}.rkyv")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -57,7 +58,7 @@ Run = Callable[..., list[Result]]
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Iterator[Run]:
+def run(tmp_path: Path) -> Run:
     def carried_out(world: World, *copies: Stale, rate: float = 1000.0, manager: object = None) -> list[Result]:
         means = Means(
             manager=lambda _: manager or world,
@@ -69,7 +70,7 @@ def run(tmp_path: Path) -> Iterator[Run]:
         with journal(tmp_path / "journal", "p", goes_on=True) as kept:
             return list(carry_out(copies, means, kept))
 
-    yield carried_out
+    return carried_out
 
 
 def test_a_failure_and_the_others_go_on(run: Run) -> None:
@@ -106,7 +107,7 @@ def test_the_rate(run: Run) -> None:
     world = World()
     run(world, *(a_proxy_copy(name) for name in "abcd"), rate=2)
     starts = [at for _, at in world.asked]
-    assert [after - before for before, after in zip(starts, starts[1:], strict=False)] == pytest.approx([0.5] * 3)
+    assert [after - before for before, after in itertools.pairwise(starts)] == pytest.approx([0.5] * 3)
 
 
 def test_what_a_server_asks_to_wait_is_waited(run: Run) -> None:
@@ -141,8 +142,6 @@ def test_all_files_of_a_version_where_a_manager_has_nothing_less(run: Run) -> No
 
 
 def _named(entry: Retrieved, filename: str) -> Retrieved:
-    from dataclasses import replace
-
     return replace(entry, filename=filename, path=filename, identity=filename)
 
 
