@@ -87,6 +87,7 @@ Reasoning: pure, in the order of the data
     offers          what Chainguard's indexes have instead of a distribution, and why nothing
     stalecopies     a manager's proxy, a scanned cache x Chainguard's indexes -> stale copies
     planning        reports x offers -> a plan
+    proof           two reports of a target -> what moved to Chainguard, what did not and why
     formats         report -> text: table, json, yaml, csv, markdown
 
 Putting together
@@ -100,6 +101,7 @@ Putting together
     wanted          reports, requirements and names -> which projects and versions a snapshot is to have
     pulling         what is wanted x indexes -> a snapshot
     drafting        targets, reports, managers -> a plan
+    proving         the report before, the new build -> a proof of what moved
     purging         what is to be deleted -> deletions one after the other, and how each ended
     display         progress on a terminal
     cli             parse, call, print, exit status

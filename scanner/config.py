@@ -36,6 +36,7 @@ from scanner.values import (
     as_name,
     as_output,
     as_path,
+    as_planned_output,
     as_platform,
     as_role,
     as_scope,
@@ -210,8 +211,17 @@ def explained_outputs(texts: Sequence[str]) -> tuple[Output, ...]:
 
     Raises :class:`scanner.errors.ConfigError` with every fault.
     """
+    return _own_outputs(texts, as_explained_output)
+
+
+def planned_outputs(texts: Sequence[str]) -> tuple[Output, ...]:
+    """The same of ``cgscan plan``."""
+    return _own_outputs(texts, as_planned_output)
+
+
+def _own_outputs(texts: Sequence[str], read: Reader) -> tuple[Output, ...]:
     faults: list[str] = []
-    setting = Setting(name="output", read=as_explained_output, many=True)
+    setting = Setting(name="output", read=read, many=True)
     outputs = _read_all([(setting, setting.flag, tuple(texts))], faults).get("output", ()) if texts else _TABLE
     if sum(output.path is None for output in outputs) > 1:
         faults.append("--output: two formats go to standard output; write FORMAT=FILE for all but one")

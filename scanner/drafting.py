@@ -18,6 +18,7 @@ from packaging.utils import NormalizedName, canonicalize_name
 from scanner.errors import UsageError
 from scanner.image import Image
 from scanner.index import Role
+from scanner.indexes.credentials import shown
 from scanner.managers import open_manager
 from scanner.offers import Shelf, offer_of, wanted_of
 from scanner.pipeline import index_lines, scan
@@ -33,6 +34,7 @@ from scanner.sources import open_targets
 from scanner.sources.local import on_disk
 from scanner.stalecopies import Surveyed, local_copies, proxy_copies
 from scanner.threads import threads
+from scanner.values import shown as word
 
 if TYPE_CHECKING:
     from scanner.config import Settings
@@ -61,7 +63,7 @@ def draft(asked: Asked, settings: Settings, *, progress: Progress, note: Note) -
     """
     if not asked.targets and not asked.managers:
         raise UsageError("nothing to plan for is named", hint="name a TARGET, the file of a report, or --manager NAME")
-    with _working(settings, progress, note) as work:
+    with working(settings, progress, note) as work:
         # (1) what can be seen to be wrong is said before anything is scanned
         read = {text: read_reports(Path(text), limits=settings.limits) for text in asked.targets if is_report(text)}
         specs = [spec_of(name, settings) for name in asked.managers]
@@ -75,7 +77,7 @@ def draft(asked: Asked, settings: Settings, *, progress: Progress, note: Note) -
         return plan_of(
             weighed,
             found,
-            made_at=dt.datetime.now(dt.UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+            made_at=now(),
             minimum=settings.policy.min_evidence,
             bases=bases,
             indexes=index_lines(work.indexes()) if specs else (),
@@ -88,7 +90,7 @@ def surveyed(name: str, settings: Settings, *, note: Note) -> Surveyed:
     Raises :class:`scanner.errors.UsageError` where there is no such index or no manager behind it, and
     :class:`scanner.errors.IndexUnavailable` where the manager does not answer.
     """
-    with _working(settings, _unseen, note) as work:
+    with working(settings, _unseen, note) as work:
         spec = spec_of(name, settings)
         work.check_indexes()
         return work.surveyed(spec)
@@ -97,13 +99,18 @@ def surveyed(name: str, settings: Settings, *, note: Note) -> Surveyed:
 def cached_in(folder: Path, settings: Settings, *, progress: Progress, note: Note) -> tuple[LocalCopy, ...]:
     """What the stores of pip, uv, Poetry and PDM in a folder hold that is not Chainguard's. The folder is scanned."""
     place = folder.absolute()
-    with _working(settings, progress, note) as work:
+    with working(settings, progress, note) as work:
         work.check_indexes()
         copies: dict[LocalCopy, None] = {}
         for one in work.weighed(f"dir:{place}", None):
             pairs = zip(one.report.distributions, one.offers, strict=True)
             copies |= dict.fromkeys(local_copies([(line, offer) for line, offer in pairs if offer], place))
         return tuple(copies)
+
+
+def now() -> str:
+    """The time as RFC 3339 has it."""
+    return dt.datetime.now(dt.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def is_report(text: str) -> bool:
@@ -114,11 +121,11 @@ def is_report(text: str) -> bool:
 def spec_of(name: str, settings: Settings) -> IndexSpec:
     """The index of a name (or URL) among those that are configured."""
     for spec in settings.indexes:
-        if name in (spec.name, spec.location):
+        if name in (spec.name, spec.location, shown(spec.location)):
             return spec
     known = ", ".join(spec.name for spec in settings.indexes if spec.name)
     raise UsageError(
-        f"there is no index {ascii(name)[:80]} behind which a manager could be asked",
+        f"there is no index {word(name)} behind which a manager could be asked",
         hint=f"configured are: {known}" if known else "name the indexes in the configuration file; see docs/managers",
     )
 
@@ -128,13 +135,14 @@ def _unseen(event: object) -> None:
 
 
 @contextmanager
-def _working(settings: Settings, progress: Progress, note: Note) -> Iterator[_Work]:
+def working(settings: Settings, progress: Progress, note: Note) -> Iterator[Work]:
+    """What a run works with, until the end of the block."""
     with client_of(settings) as client:
-        yield _Work(settings=settings, client=client, store=store_of(settings), progress=progress, note=note)
+        yield Work(settings=settings, client=client, store=store_of(settings), progress=progress, note=note)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Work:
+class Work:
     """The tools of one run."""
 
     settings: Settings
@@ -198,7 +206,7 @@ class _Work:
     def surveyed(self, spec: IndexSpec) -> Surveyed:
         """What the manager behind an index holds."""
         manager = open_manager(spec, client=self.client, limits=self.settings.limits)
-        name = spec.name or spec.location
+        name = spec.name or shown(spec.location)
         if manager is None:
             raise UsageError(
                 f"behind the index {name} is no repository manager that cgscan knows",

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from scanner.config import Settings
 from scanner.errors import CgscanError, UsageError
 from scanner.formats import render, render_explanations
+from scanner.formats.text import Look
 from scanner.http import Client
 from scanner.index import Index, Role
 from scanner.indexes import open_indexes
@@ -167,7 +168,7 @@ def write_files(reports: Sequence[Report], outputs: Sequence[Output]) -> None:
     """Write the outputs that have a FILE, each whole or not at all."""
     for output in outputs:
         if output.path is not None:
-            write_text(output.path, render(reports, output.format))
+            _write(output.path, render(reports, output.format))
 
 
 def text_for_terminal(reports: Sequence[Report], outputs: Sequence[Output], *, color: bool, width: int | None) -> str:
@@ -187,7 +188,7 @@ def explained_text(
     """Write the outputs that have a FILE; what goes to standard output."""
     for output in outputs:
         if output.path is not None:
-            write_text(output.path, render_explanations(explanations, output.format, all_files=all_files))
+            _write(output.path, render_explanations(explanations, output.format, all_files=all_files))
     return "".join(
         render_explanations(explanations, output.format, color=color, width=width, all_files=all_files)
         for output in outputs
@@ -195,13 +196,25 @@ def explained_text(
     )
 
 
+def output_text(
+    rendered: Callable[[str, Look], str], outputs: Sequence[Output], *, color: bool, width: int | None
+) -> str:
+    """Write the outputs that have a FILE; what goes to standard output. ``rendered`` takes a format and a look."""
+    for output in outputs:
+        if output.path is not None:
+            _write(output.path, rendered(output.format, Look()))
+    shown = [output.format for output in outputs if output.path is None]
+    return "".join(rendered(name, Look(color=color, width=width)) for name in shown)
+
+
 def check_folders(outputs: Sequence[Output]) -> None:
+    """:class:`UsageError` where a file could not be written: said before hours of work."""
     for output in outputs:
         if output.path is not None and not output.path.absolute().parent.is_dir():
             raise UsageError(f"cannot write {output.path}: there is no such folder", hint="make the folder first")
 
 
-def write_text(path: Path, text: str) -> None:
+def _write(path: Path, text: str) -> None:
     """Write beside the place and rename, so that no reader sees half a report; links are followed first."""
     data = text.encode("utf-8", "backslashreplace")
     try:

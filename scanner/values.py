@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from scanner.errors import ConfigError
-from scanner.formats import EXPLAINED, FORMATS
+from scanner.formats import EXPLAINED, FORMATS, PLANNED
 from scanner.http import masked
 from scanner.image import ALL_PLATFORMS, Platform
 from scanner.index import Role
@@ -115,6 +115,11 @@ def as_output(value: object, formats: Iterable[str] = tuple(FORMATS)) -> Output:
 def as_explained_output(value: object) -> Output:
     """The same for ``cgscan explain``, which has fewer formats."""
     return as_output(value, EXPLAINED)
+
+
+def as_planned_output(value: object) -> Output:
+    """The same for ``cgscan plan``."""
+    return as_output(value, PLANNED)
 
 
 def as_jobs(value: object) -> int:

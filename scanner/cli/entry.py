@@ -18,6 +18,7 @@ from scanner import __version__
 from scanner.cli.cache import cache
 from scanner.cli.explain import explain
 from scanner.cli.index import index
+from scanner.cli.plan import plan
 from scanner.cli.purge import purge
 from scanner.cli.scan import scan
 from scanner.cli.terminal import Run, complain, drop_stdout, prepare_streams
@@ -44,7 +45,7 @@ def commands() -> None:
     """Prove which build of every Python distribution a container image runs."""
 
 
-for _command in (scan, explain, purge, index, cache):
+for _command in (scan, explain, plan, purge, index, cache):
     commands.add_command(_command)
 
 

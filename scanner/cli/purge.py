@@ -13,8 +13,11 @@ from scanner.cli.options import CACHE, DEBUG, INDEXES, NETWORK, OFFLINE, SILENCE
 from scanner.cli.terminal import Run, bars, look, one_line, print_data, say_nothing
 
 if TYPE_CHECKING:
-    from scanner.purge import Result
+    from collections.abc import Sequence
+
+    from scanner.purge import Purge, Result
     from scanner.purging import Asked
+    from scanner.values import Output
 
 
 @click.command(
@@ -90,7 +93,7 @@ def purge(context: click.Context, /, paths: tuple[str, ...], **flags: Any) -> in
     with bars(off=run.quiet or flags["no_progress"]) as progress:
         note = run.note if flags["verbose"] else say_nothing
         done = carried_out(asked, settings, progress=progress, note=note, told=lambda result: _tell(result, run))
-    _print(done, outputs, no_color=flags["no_color"])
+    print_data(_text(done, outputs, no_color=flags["no_color"]))
     return 0 if done.all_went else 1
 
 
@@ -131,13 +134,8 @@ def _tell(result: Result, run: Run) -> None:
         run.note(one_line(f"{project} {version or ''}: {result.ended.value}: {result.why}"))
 
 
-def _print(done: Any, outputs: Any, *, no_color: bool) -> None:
+def _text(done: Purge, outputs: Sequence[Output], *, no_color: bool) -> str:
     from scanner.formats.purged import render
-    from scanner.formats.text import Look
-    from scanner.run import write_text
+    from scanner.run import output_text
 
-    for output in outputs:
-        if output.path is not None:
-            write_text(output.path, render(done, output.format, Look()))
-    shown = Look(**look(no_color=no_color))
-    print_data("".join(render(done, output.format, shown) for output in outputs if output.path is None))
+    return output_text(lambda name, shape: render(done, name, shape), outputs, **look(no_color=no_color))

@@ -8,6 +8,8 @@ that ends in a newline and is valid UTF-8.
     document        the one JSON value of all reports
     explained       one distribution file by file, for ``cgscan explain``
     snapshots       what is in a snapshot, for ``cgscan index``
+    blocks          sentences and rows, and how they look in a terminal and in markdown
+    plans, proofs   a plan, and what moved after a rebuild, for ``cgscan plan``
     purged          what a purge deletes or has deleted, for ``cgscan purge``
 
 A format's module is imported when something is written in it: what some of them need is slow to import.
@@ -27,7 +29,7 @@ from scanner.report import Report
 if TYPE_CHECKING:
     from scanner.explanation import Explanation
 
-__all__ = ["EXPLAINED", "FORMATS", "Renderer", "as_one_document", "render", "render_explanations"]
+__all__ = ["EXPLAINED", "FORMATS", "PLANNED", "Renderer", "as_one_document", "render", "render_explanations"]
 
 Renderer: TypeAlias = Callable[[Sequence[Report], Look], str]
 
@@ -37,6 +39,8 @@ FORMATS: Final = tuple(_MODULES)
 
 EXPLAINED: Final = ("table", "json")
 """The formats of ``cgscan explain``."""
+PLANNED: Final = ("table", "json", "yaml", "csv", "markdown")
+"""The formats of ``cgscan plan``."""
 
 
 def render_explanations(

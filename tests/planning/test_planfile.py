@@ -7,10 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import jsonschema  # type: ignore[import-untyped]
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from scanner import planfile
 from scanner.errors import CgscanError, ConfigError, UsageError
 from scanner.limits import Limits
 from scanner.plan import Plan
@@ -134,6 +136,7 @@ JSON = st.recursive(
 )
 
 
+@settings(max_examples=60)
 @given(st.data())
 def test_no_value_in_any_place_is_more_than_a_told_fault(data: st.DataObject) -> None:
     value = document(a_full_plan())
@@ -152,3 +155,14 @@ def test_no_value_in_any_place_is_more_than_a_told_fault(data: st.DataObject) ->
         told = str(problem)
     assert "\n" not in told
     assert len(told) < 10_000
+
+
+def test_what_is_written_is_of_the_shipped_schema() -> None:
+    schema = json.loads((Path(planfile.__file__).parent / "plan.schema.json").read_text("utf-8"))
+    jsonschema.Draft202012Validator.check_schema(schema)
+    check = jsonschema.Draft202012Validator(schema, format_checker=jsonschema.FormatChecker())
+    for plan in (a_plan(), a_full_plan()):
+        check.validate(document(plan))
+    wrong = document(a_full_plan())
+    wrong["purge_locally"][0]["tool"] = "rm"
+    assert [error.json_path for error in check.iter_errors(wrong)] == ["$.purge_locally[0].tool"]

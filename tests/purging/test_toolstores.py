@@ -11,8 +11,9 @@ import sqlite3
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-import msgpack
+import msgpack  # type: ignore[import-untyped]
 import pytest
 from packaging.utils import NormalizedName
 
@@ -39,8 +40,8 @@ def _no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(locks, "PATIENCE", 0.0)
 
 
-def copy_of(root: Path, path: str, tool: str = "pip", **changes: object) -> LocalCopy:
-    return a_local_copy(**{"tool": tool, "root": str(root), "path": f"{root}/{path}", "sha256": SHA256, **changes})
+def copy_of(root: Path, path: str, tool: str = "pip", **changes: Any) -> LocalCopy:
+    return replace(a_local_copy(tool=tool, root=str(root), path=f"{root}/{path}", sha256=SHA256), **changes)
 
 
 def deleted(copy: LocalCopy, planned: dt.datetime | None = LATER) -> Deleted:
