@@ -137,7 +137,7 @@ def test_filters(one: Running, journal: Path) -> None:
 def test_the_manager_of_a_plan_must_be_configured(one: Running, journal: Path, tmp_path: Path) -> None:
     copies = [replace(copy, manager="another") for copy in one.copies()]
     before = one.state()
-    with pytest.raises(UsageError, match="no index 'another'"):
+    with pytest.raises(UsageError, match="no index another"):
         one.purge(journal, yes=True, plan=one.plan(tmp_path, *copies))
     assert one.state() == before
     assert not journal.exists()
