@@ -44,6 +44,8 @@ Outside: the only modules that touch network, daemon and disk
     indexes         configuration -> Index: simple pages, local trees; reading remote wheels
     vexfeed         a feed of OpenVEX documents: asked, or from the store
     managers        a repository manager's own interface: what a proxy has fetched, and deleting it
+    toolstores      deleting single entries of the caches of pip, uv, Poetry and PDM
+    journal         what a purge has done, line by line, so that a second run goes on
 
 Reasoning: pure, in the order of the data
     inventory       what one layer holds: Entry, Inventory
@@ -89,6 +91,7 @@ Reasoning: pure, in the order of the data
     reportfile      a report's file -> the report, read as data from elsewhere
     plan            what could come from Chainguard and does not yet, in steps, as values
     planfile        a plan as JSON, and back
+    purge           stale copies x filters -> what is deleted, what is left and why
     offers          what Chainguard's indexes have instead of a distribution, and why nothing
     stalecopies     a manager's proxy, a scanned cache x Chainguard's indexes -> stale copies
     planning        reports x offers -> a plan
@@ -108,6 +111,7 @@ Putting together
     doctor          is the configuration right, do indexes serve what it says; the repositories of a manager
     drafting        targets, reports, managers -> a plan
     proving         the report before, the new build -> a proof of what moved
+    purging         what is to be deleted -> deletions one after the other, and how each ended
     display         progress on a terminal
     cli             parse, call, print, exit status
 """

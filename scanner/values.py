@@ -184,11 +184,8 @@ def as_limit(value: object) -> tuple[str, float]:
     name, amount = value if isinstance(value, tuple) else _split(as_text(value))
     if name not in LIMITS:
         raise ValueError(f"there is no such limit{meant(str(name), LIMITS)}")
-    text, unit = amount, 1
-    if isinstance(amount, str) and name not in COUNTS and not name.endswith("_seconds"):
-        suffix = next((suffix for suffix in _UNITS if amount.endswith(suffix)), "")
-        text, unit = amount.removesuffix(suffix).strip(), _UNITS.get(suffix, 1)
-    number = _number(text) * unit
+    is_size = name not in COUNTS and not name.endswith("_seconds")
+    number = _in_bytes(amount) if is_size else _number(amount)
     if number < 0 or (number == 0 and name not in _MAY_BE_NONE):
         raise ValueError(f"{shown(amount)} is not more than zero")
     if name.endswith("_seconds"):
@@ -196,6 +193,22 @@ def as_limit(value: object) -> tuple[str, float]:
     if number != int(number):
         raise ValueError(f"{shown(amount)} is no whole number")
     return name, int(number)
+
+
+def as_size(value: object) -> int:
+    """Bytes: a number, or one with a unit (``64MiB``)."""
+    number = _in_bytes(value)
+    if number < 0 or number != int(number):
+        raise ValueError(f"{shown(value)} is no number of bytes")
+    return int(number)
+
+
+def _in_bytes(value: object) -> float:
+    text, unit = value, 1
+    if isinstance(value, str):
+        suffix = next((suffix for suffix in _UNITS if value.endswith(suffix)), "")
+        text, unit = value.removesuffix(suffix).strip(), _UNITS.get(suffix, 1)
+    return _number(text) * unit
 
 
 def _split(text: str) -> tuple[str, str]:

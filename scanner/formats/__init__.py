@@ -12,6 +12,7 @@ that ends in a newline and is valid UTF-8.
     discovered      the repositories of managers, for ``cgscan doctor --discover``
     blocks          sentences and rows, and how they look in a terminal and in markdown
     plans, proofs   a plan, and what moved after a rebuild, for ``cgscan plan``
+    purged          what a purge deletes or has deleted, for ``cgscan purge``
 
 A format's module is imported when something is written in it: what some of them need is slow to import.
 """

@@ -42,9 +42,9 @@ class FakeNexus:
 
     ``page_size`` was 10 before 3.74 and is 100 since; ``slash`` is whether paths begin with one; ``typed`` whether
     pages have a Content-Type; ``breaks_plus`` is the version that has no file with ``+`` in its name; ``redirects``
-    whether files lie on another host; ``busy`` is how many requests are answered with 429 first. ``order`` are the
-    members of the group: of two files of one name it has the first one's. ``answers`` take the place of whole answers,
-    by path: status, body, headers.
+    whether files lie on another host; ``kept`` are paths that may not be deleted; ``busy`` is how many requests are
+    answered with 429 first. ``order`` are the members of the group: of two files of one name it has the first one's.
+    ``answers`` take the place of whole answers, by path: status, body, headers.
     """
 
     built: Sequence[Path]
@@ -52,6 +52,7 @@ class FakeNexus:
     context: str = ""
     is_admin: bool = True
     may_delete: bool = True
+    kept: set[str] = field(default_factory=set)
     page_size: int = 100
     slash: bool = True
     typed: bool = True
@@ -222,7 +223,7 @@ class FakeNexus:
             exchange.send(404)
         elif exchange.seen.method != "DELETE":
             self._send(exchange, self._row(*found))
-        elif not self.may_delete:
+        elif not self.may_delete or found[1].path in self.kept:
             exchange.send(403)
         else:
             self.stored[found[0]].remove(found[1])
