@@ -6,6 +6,9 @@ that ends in a newline and is valid UTF-8.
     text            how text is laid out: escapes, widths, colours
     sentences       what a report says in words
     document        the one JSON value of all reports
+    target          what a target is called in SARIF and SBOMs, and where its files are
+    facts           what SBOMs and SARIF say of a report: purls, digests, properties
+    rules           SARIF's rules: an origin, an integrity, a kind of finding each
     explained       one distribution file by file, for ``cgscan explain``
     snapshots       what is in a snapshot, for ``cgscan index``
 
@@ -26,13 +29,25 @@ from scanner.report import Report
 if TYPE_CHECKING:
     from scanner.explanation import Explanation
 
-__all__ = ["EXPLAINED", "FORMATS", "Renderer", "as_one_document", "render", "render_explanations"]
+__all__ = ["EXPLAINED", "FORMATS", "OF_ONE_TARGET", "Renderer", "as_one_document", "render", "render_explanations"]
 
 Renderer: TypeAlias = Callable[[Sequence[Report], Look], str]
 
-_MODULES: Final = {"table": "table", "json": "json_", "yaml": "yaml_", "csv": "csv_", "markdown": "markdown"}
+_MODULES: Final = {
+    "table": "table",
+    "json": "json_",
+    "yaml": "yaml_",
+    "csv": "csv_",
+    "markdown": "markdown",
+    "sarif": "sarif",
+    "cyclonedx": "cyclonedx",
+    "spdx": "spdx",
+}
 
 FORMATS: Final = tuple(_MODULES)
+
+OF_ONE_TARGET: Final = ("cyclonedx", "spdx")
+"""Formats that describe one thing."""
 
 EXPLAINED: Final = ("table", "json")
 """The formats of ``cgscan explain``."""
