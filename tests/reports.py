@@ -237,7 +237,9 @@ def _elsewhere() -> tuple[DistributionLine, ...]:
         a_line("pip", "24.0", **lies(Kind.CACHED, "/root/.cache/pip/http-v2/a/b/c/abc.body", layer=3)),
         a_line("requests", "2.30.0", hidden=True, layer=1),
         a_line("msgpack", "1.0.7", **lies(Kind.VENDORED, f"{SITE}/pip/_vendor/msgpack", owner="pip")),
-        verified_line("wheel", "0.43.0", **lies(Kind.WHEEL, "/opt/wheels/wheel-0.43.0-py3-none-any.whl")),
+        verified_line(
+            "wheel", "0.43.0", Evidence.BUILT_ONLY, **lies(Kind.WHEEL, "/opt/wheels/wheel-0.43.0-py3-none-any.whl")
+        ),
     )
 
 

@@ -18,7 +18,6 @@ from packageurl import PackageURL
 
 from scanner.distribution import Finding
 from scanner.errors import UsageError
-from scanner.formats import sentences
 from scanner.formats.target import TargetName, sha256_of
 from scanner.formats.text import escaped
 from scanner.index import Evidence

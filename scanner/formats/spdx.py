@@ -54,7 +54,8 @@ _LONGEST_URL: Final = 2000
 def render(reports: Sequence[Report], _look: Look) -> str:
     """One document; :class:`scanner.errors.UsageError` for several reports."""
     document = _document(facts.one_of(reports, "spdx"))
-    return written(DocumentConverter().convert(document))
+    converter = DocumentConverter()  # type: ignore[no-untyped-call]
+    return written(converter.convert(document))
 
 
 def _document(report: Report) -> Document:
