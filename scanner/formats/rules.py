@@ -1,7 +1,7 @@
 """What SARIF says of each verdict and finding: one rule for every origin, integrity and kind of finding.
 
-A rule's id is the word with its group before it: ``origin/upstream``, ``integrity/modified``,
-``finding/planted-sbom``. Words that are no fault by themselves have rules too, so that a reader finds every word
+A rule's id is the word with its group before it: ``origin-upstream``, ``integrity-modified``,
+``finding-planted-sbom``. Words that are no fault by themselves have rules too, so that a reader finds every word
 explained. ``severity`` is the number that code scanning sorts by (CVSS's scale); it says how much such a result
 matters, and is no score of a vulnerability.
 """
@@ -34,13 +34,13 @@ class Rule:
     @property
     def name(self) -> str:
         """The id as one word, ``OriginUpstream``."""
-        return "".join(part.capitalize() for part in self.id.replace("/", "-").split("-"))
+        return "".join(part.capitalize() for part in self.id.split("-"))
 
 
 def rule_id(word: Origin | Integrity | FindingKind) -> str:
     """The id of the rule for a word."""
     group = {Origin: "origin", Integrity: "integrity", FindingKind: "finding"}[type(word)]
-    return f"{group}/{word.value}"
+    return f"{group}-{word.value}"
 
 
 def rule_of(line: DistributionLine) -> Rule:

@@ -33,6 +33,13 @@ _MOST_RUNS: Final = 20
 _MOST_BYTES: Final = 10_000_000
 _MOST_FILES: Final = 100
 _VIOLATIONS_AT_MOST: Final = 100
+_LIMIT: Final = {
+    "id": "code-scanning-limit",
+    "name": "CodeScanningLimit",
+    "shortDescription": {"text": "More than code scanning takes."},
+    "fullDescription": {"text": "GitHub's code scanning bounds runs, results and bytes of a file."},
+    "help": {"text": "The formats json and csv have everything."},
+}
 _ACTIVE: Final = re.compile(r"\](?=\()|\{(?=\d)")
 """What a link (``[text](target)``) and a placeholder (``{0}``) cannot do without."""
 
@@ -114,18 +121,12 @@ def _driver(report: Report) -> _Object:
         "fullName": f"cgscan {version}",
         "shortDescription": {"text": "Proves which build of every Python distribution an image runs."},
         "rules": [_descriptor(rule) for rule in RULES],
-        "notifications": [
-            {
-                "id": "limit/code-scanning",
-                "name": "LimitCodeScanning",
-                "shortDescription": {"text": "More than code scanning takes"},
-            }
-        ],
+        "notifications": [_LIMIT],
     }
 
 
 def _descriptor(rule: Rule) -> _Object:
-    properties: _Object = {"tags": ["security", "supply-chain", rule.id.partition("/")[0]], "precision": "very-high"}
+    properties: _Object = {"tags": ["security", "supply-chain", rule.id.partition("-")[0]], "precision": "very-high"}
     if rule.severity:
         properties["security-severity"] = f"{rule.severity:.1f}"
     return {
@@ -144,8 +145,7 @@ def _descriptor(rule: Rule) -> _Object:
 
 def _invocation(report: Report, said: Sequence[str]) -> _Object:
     notifications = [
-        {"level": "warning", "message": {"text": text}, "descriptor": {"id": "limit/code-scanning", "index": 0}}
-        for text in said
+        {"level": "warning", "message": {"text": text}, "descriptor": {"id": _LIMIT["id"], "index": 0}} for text in said
     ]
     return {
         "executionSuccessful": True,

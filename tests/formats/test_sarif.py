@@ -122,12 +122,12 @@ def test_verified_and_owned_distributions_are_no_results() -> None:
 @pytest.mark.parametrize(
     ("changes", "rule", "level"),
     [
-        ({}, "origin/upstream", "warning"),
-        ({"integrity": Integrity.MODIFIED}, "integrity/modified", "error"),
-        ({"origin": Origin.OS, "integrity": Integrity.MODIFIED}, "integrity/modified", "error"),
-        ({"origin": Origin.UNKNOWN, "integrity": Integrity.NONE}, "origin/unknown", "warning"),
-        ({"kind": Kind.CACHED, "environment": None}, "origin/upstream", "note"),
-        ({"kind": Kind.WHEEL, "integrity": Integrity.MODIFIED}, "integrity/modified", "error"),
+        ({}, "origin-upstream", "warning"),
+        ({"integrity": Integrity.MODIFIED}, "integrity-modified", "error"),
+        ({"origin": Origin.OS, "integrity": Integrity.MODIFIED}, "integrity-modified", "error"),
+        ({"origin": Origin.UNKNOWN, "integrity": Integrity.NONE}, "origin-unknown", "warning"),
+        ({"kind": Kind.CACHED, "environment": None}, "origin-upstream", "note"),
+        ({"kind": Kind.WHEEL, "integrity": Integrity.MODIFIED}, "integrity-modified", "error"),
     ],
 )
 def test_the_rule_is_the_gravest(changes: dict[str, Any], rule: str, level: str) -> None:
@@ -287,9 +287,9 @@ def test_too_many_results_leave_the_gravest(monkeypatch: pytest.MonkeyPatch) -> 
     changed = a_line(integrity=Integrity.MODIFIED)
     run = log(a_report(changed, findings=[*many_findings(10), grave]))["runs"][0]
     assert [result["ruleId"] for result in run["results"]][:3] == [
-        "finding/planted-sbom",
-        "integrity/modified",
-        "finding/unowned-file",
+        "finding-planted-sbom",
+        "integrity-modified",
+        "finding-unowned-file",
     ]
     assert len(run["results"]) == 7
     assert said(run) == [

@@ -132,9 +132,7 @@ def test_numbers_are_the_reports_own() -> None:
 def test_an_image_is_named_by_its_manifest() -> None:
     report = the_report()
     digest = "0123456789abcdef" * 4
-    purl = (
-        f"pkg:oci/billing@sha256:{digest}?arch=amd64&repository_url=registry.example.com/shop/billing&tag=1.4"
-    )  # as packageurl writes it
+    purl = f"pkg:oci/billing@sha256:{digest}?arch=amd64&repository_url=registry.example.com/shop/billing&tag=1.4"  # as packageurl writes it
     root = bom(report)["metadata"]["component"]
     assert (root["type"], root["name"]) == ("container", "registry.example.com/shop/billing")
     assert root["hashes"] == [{"alg": "SHA-256", "content": digest}]
