@@ -77,7 +77,7 @@ Reasoning: pure, in the order of the data
     hiding          does a layer hide anything that may be a distribution's
     lower           what lower layers still carry though it is hidden
     policy          report x policy -> passed, violations
-    formats         report -> text: table, json, yaml, csv, markdown
+    formats         report -> text: table, json, yaml, csv, markdown, sarif, cyclonedx, spdx
 
 Putting together
     secondlook      changed files read again, to say in what form they differ

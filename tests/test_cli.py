@@ -89,7 +89,8 @@ def test_version() -> None:
 
 def test_help_imports_nothing_that_takes_time() -> None:
     code = (
-        "import sys, scanner.cli; print(*sorted(n for n in sys.modules if n in {'httpx','rich','yaml','ssl','docker'}))"
+        "import sys, scanner.cli; print(*sorted(n for n in sys.modules if n in {'httpx', 'rich', 'yaml', 'ssl', "
+        "'docker', 'cyclonedx', 'spdx_tools'}))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "\n"
@@ -98,7 +99,8 @@ def test_help_imports_nothing_that_takes_time() -> None:
 def test_a_scan_against_folders_imports_nothing_that_it_does_without(demo: list[str]) -> None:
     code = (
         "import sys; from scanner.cli import main; main(sys.argv[1:])\n"
-        "print(*sorted(n for n in sys.modules if n in {'httpx', 'rich', 'yaml', 'ssl', 'docker', 'tabulate'}))"
+        "print(*sorted(n for n in sys.modules if n in {'httpx', 'rich', 'yaml', 'ssl', 'docker', 'tabulate', "
+        "'cyclonedx', 'spdx_tools', 'packageurl'}))"
     )
     command = [sys.executable, "-c", code, *demo, "-o", "json=report.json"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
@@ -222,6 +224,38 @@ def test_outputs_and_a_policy_that_does_not_hold(demo: list[str]) -> None:
     assert len(violations) == 3
     assert done.stderr.splitlines() == [f"cgscan: policy: {report['target']['reference']}: {v}" for v in violations]
     assert sorted(path.name for path in Path().iterdir()) == ["home", "report.json"]
+
+
+def test_the_demo_as_sarif_and_sboms(demo: list[str]) -> None:
+    done = cgscan(*demo, "-o", "sarif=a.sarif", "-o", "cyclonedx=a.cdx.json", "-o", "spdx")
+    assert (done.returncode, done.stderr) == (0, "")
+    packages = json.loads(done.stdout)["packages"]
+    components = json.loads(Path("a.cdx.json").read_text())["components"]
+    assert len(packages) == len(components) + 1 == 9
+    assert {each["versionInfo"] for each in packages if each["name"] == "six"} == {"1.17.0"}
+    (run,) = json.loads(Path("a.sarif").read_text())["runs"]
+    assert [result["ruleId"] for result in run["results"]] == [
+        "integrity-modified",
+        "origin-ambiguous",
+        "origin-upstream",
+        "origin-upstream",
+    ]
+    assert run["properties"]["coverage"] == 33.33
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["dir:."], "cyclonedx holds one target, not 2"),
+        (["--platform", "all"], "cyclonedx holds one image, and --platform all may be several"),
+    ],
+)
+def test_an_sbom_of_several_targets_is_refused_before_the_scan(more: list[str], message: str, demo: list[str]) -> None:
+    done = cgscan(*demo, *more, "-o", "cyclonedx=a.json", "-o", "sarif=a.sarif")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.splitlines()[0] == f"cgscan: error: {message}"
+    assert done.stderr.splitlines()[1].startswith("hint: ")
+    assert not Path("a.sarif").exists()
 
 
 def test_the_environment_and_the_file_are_used(demo: list[str]) -> None:

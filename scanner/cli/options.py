@@ -44,7 +44,7 @@ OUTPUT: Final = click.option(
     "--output",
     metavar="FORMAT[=FILE]",
     multiple=True,
-    help="table, json, yaml, csv or markdown; repeatable.  [default: table]",
+    help="table, json, yaml, csv, markdown, sarif, cyclonedx or spdx; repeatable.  [default: table]",
 )
 NO_PROGRESS: Final = click.option("--no-progress", is_flag=True, help="Show no progress on the terminal.")
 INDEXES: Final = (

@@ -37,6 +37,7 @@ Examples:
   cgscan scan registry.example/app:1.4 --index https://libraries.cgr.dev/python/simple \\
       --upstream https://pypi.org/simple
   cgscan scan oci-dir:build/image --index chainguard -o table -o json=report.json
+  cgscan scan app:1.4 --index chainguard --upstream pypi -o sarif=app.sarif -o spdx=app.json
   cgscan scan dir:.venv --min-coverage 90 --fail-on modified,unknown
 
 \b

@@ -1,8 +1,8 @@
 """``cyclonedx``: a CycloneDX 1.6 BOM (https://cyclonedx.org/docs/1.6/json/) of one target.
 
 The target is the root component and depends on the distributions, of whatever kind: what runs is ``required``, what
-lies there as a file ``optional``, what is in lower layers only ``excluded``. Everything that CycloneDX has no field for is a
-property (:mod:`scanner.formats.facts`).
+lies there as a file ``optional``, what is in lower layers only ``excluded``. Everything that CycloneDX has no field
+for is a property (:mod:`scanner.formats.facts`).
 """
 
 from __future__ import annotations

@@ -173,7 +173,8 @@ def test_changed_files_are_places_too() -> None:
     ("reference", "kind", "path", "expected", "category"),
     [
         ("registry:python:3.12", "image", "/a", "docker.io/library/python/a", "cgscan/docker.io/library/python/"),
-        ("registry:localhost:5000/a@sha256:" + "0" * 64, "image", "/b", "localhost%3A5000/a/b", "cgscan/localhost:5000/a/"),
+        (f"registry:localhost:5000/a@sha256:{'0' * 64}", "image", "/b", "localhost%3A5000/a/b",
+         "cgscan/localhost:5000/a/"),
         ("docker:app:1.4", "image", "/b", "app/b", "cgscan/app/"),
         ("oci-dir:build/image:1.4", "image", "/b/c d", "build/image/b/c%20d", "cgscan/build/image/"),
         ("dir:../.venv", "directory", "/lib/x", ".venv/lib/x", "cgscan/.venv/"),

@@ -132,7 +132,8 @@ def test_numbers_are_the_reports_own() -> None:
 def test_an_image_is_named_by_its_manifest() -> None:
     report = the_report()
     digest = "0123456789abcdef" * 4
-    purl = f"pkg:oci/billing@sha256:{digest}?arch=amd64&repository_url=registry.example.com/shop/billing&tag=1.4"  # as packageurl writes it
+    where = "repository_url=registry.example.com/shop/billing"
+    purl = f"pkg:oci/billing@sha256:{digest}?arch=amd64&{where}&tag=1.4"
     root = bom(report)["metadata"]["component"]
     assert (root["type"], root["name"]) == ("container", "registry.example.com/shop/billing")
     assert root["hashes"] == [{"alg": "SHA-256", "content": digest}]
@@ -184,7 +185,7 @@ def test_chainguards_build_is_named_with_its_index() -> None:
     purl = purl_of(line)
     assert purl is not None
     assert purl.startswith("pkg:pypi/jinja2@3.1.3%2Bcgr.1?file_name=jinja2-3.1.3%2Bcgr.1-py3.whl&repository_url=https:")
-    assert PackageURL.from_string(purl).qualifiers["repository_url"] == LIBRARIES.url  # type: ignore[index]
+    assert PackageURL.from_string(purl).qualifiers["repository_url"] == LIBRARIES.url
     found = component(line)
     assert found["hashes"] == [{"alg": "SHA-256", "content": "ab" * 32}]
     assert found["supplier"] == {"name": "Chainguard"}
