@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from scanner.config import Settings
 from scanner.errors import CgscanError, UsageError
 from scanner.formats import OF_ONE_TARGET, render, render_explanations
+from scanner.formats.view import View
 from scanner.http import Client
 from scanner.image import ALL_PLATFORMS
 from scanner.index import Index, Role
@@ -165,17 +166,19 @@ def options_of(settings: Settings, store: Store) -> Options:
 # -- outputs ---------------------------------------------------------------------------------------
 
 
-def write_files(reports: Sequence[Report], outputs: Sequence[Output]) -> None:
+def write_files(reports: Sequence[Report], outputs: Sequence[Output], view: View) -> None:
     """Write the outputs that have a FILE, each whole or not at all."""
     for output in outputs:
         if output.path is not None:
-            _write(output.path, render(reports, output.format))
+            _write(output.path, render(reports, output.format, view=view))
 
 
-def text_for_terminal(reports: Sequence[Report], outputs: Sequence[Output], *, color: bool, width: int | None) -> str:
+def text_for_terminal(
+    reports: Sequence[Report], outputs: Sequence[Output], view: View, *, color: bool, width: int | None
+) -> str:
     """What goes to standard output; empty where all outputs have files."""
     shown = [output for output in outputs if output.path is None]
-    return "".join(render(reports, output.format, color=color, width=width) for output in shown)
+    return "".join(render(reports, output.format, color=color, width=width, view=view) for output in shown)
 
 
 def explained_text(

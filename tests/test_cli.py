@@ -177,6 +177,8 @@ def test_documented_options_exist() -> None:
         (["scan", "registry:A B"], "not an image name"),
         (["scan", "dir:nowhere"], "nowhere"),
         (["scan", "x\x1b[31m\n\u202ey"], "\\x1b[31m"),
+        (["scan", "dir:.", "--only", "upsteam"], "cannot filter by 'upsteam'; did you mean upstream?"),
+        (["scan", "dir:.", "--group-by", "moon"], "cannot group by 'moon'"),
         (["cache", "show", "--config", "none.yaml"], "cannot read none.yaml"),
     ],
     ids=lambda value: ascii(" ".join(value))[:40] if isinstance(value, list) else "",
@@ -256,6 +258,17 @@ def test_an_sbom_of_several_targets_is_refused_before_the_scan(more: list[str], 
     assert done.stderr.splitlines()[0] == f"cgscan: error: {message}"
     assert done.stderr.splitlines()[1].startswith("hint: ")
     assert not Path("a.sarif").exists()
+
+
+def test_a_filter_changes_what_is_shown_and_nothing_else(demo: list[str]) -> None:
+    done = cgscan(
+        *demo, "--only", "unknown", "--group-by", "layer", "--fail-on", "modified", "-o", "table", "-o", "csv=a"
+    )
+    assert done.returncode == 1
+    assert "Shown (--only): 0 of 8 distributions, 0 of 0 findings." in done.stdout
+    assert "Coverage 33.33 % (2 of 6 applicable)" in done.stdout
+    assert "1 distribution of integrity modified: blinker 1.9.0" in done.stdout
+    assert len(Path("a").read_text().splitlines()) == 9
 
 
 def test_the_environment_and_the_file_are_used(demo: list[str]) -> None:

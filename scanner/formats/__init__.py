@@ -3,6 +3,7 @@
 A renderer takes the reports of all targets and a :class:`~scanner.formats.text.Look`, and returns text
 that ends in a newline and is valid UTF-8.
 
+    view            what of a report is shown, and how it is grouped
     text            how text is laid out: escapes, widths, colours
     sentences       what a report says in words
     document        the one JSON value of all reports
@@ -24,6 +25,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from scanner.errors import UsageError
 from scanner.formats.document import as_one_document
 from scanner.formats.text import Look
+from scanner.formats.view import View
 from scanner.report import Report
 
 if TYPE_CHECKING:
@@ -80,12 +82,14 @@ def render(
     *,
     color: bool = False,
     width: int | None = None,
+    view: View | None = None,
 ) -> str:
     """The reports in one of :data:`FORMATS`; ``width`` is the terminal's columns, None without one.
 
+    ``view`` is for ``table`` and ``markdown``; the others, which programs read, have everything.
     Raises :class:`scanner.errors.UsageError` for a format that there is not.
     """
     if format not in FORMATS:
         raise UsageError(f"there is no format {ascii(format)[:80]}", hint=f"write one of {', '.join(FORMATS)}")
     renderer: Renderer = import_module(f"scanner.formats.{_MODULES[format]}").render
-    return renderer(reports, Look(color=color, width=width))
+    return renderer(reports, Look(color=color, width=width, view=view or View()))
