@@ -96,7 +96,7 @@ Reasoning: pure, in the order of the data
     stalecopies     a manager's proxy, a scanned cache x Chainguard's indexes -> stale copies
     planning        reports x offers -> a plan
     proof           two reports of a target -> what moved to Chainguard, what did not and why
-    formats         report -> text: table, json, yaml, csv, markdown
+    formats         report -> text: table, json, yaml, csv, markdown, sarif, cyclonedx, spdx
 
 Putting together
     secondlook      changed files read again, to say in what form they differ

@@ -7,6 +7,7 @@ from collections.abc import Container, Iterator, Sequence
 from typing import Final
 
 from scanner.attestation import NOT_ATTESTED, NOT_INSTALLED
+from scanner.distribution import Finding
 from scanner.formats.text import many
 from scanner.index import Evidence, Role
 from scanner.report import DistributionLine, IndexLine, Integrity, Kind, Origin, Report, is_verified
@@ -232,9 +233,9 @@ def _silent(report: Report, unchecked: Sequence[DistributionLine]) -> str:
     return " and ".join(names) or "the index"
 
 
-def findings_by_kind(report: Report) -> str:
+def findings_by_kind(findings: Sequence[Finding]) -> str:
     """``12 unowned-file, 3 unreadable``, in the report's order."""
-    return ", ".join(f"{count} {kind}" for kind, count in Counter(each.kind.value for each in report.findings).items())
+    return ", ".join(f"{count} {kind}" for kind, count in Counter(each.kind.value for each in findings).items())
 
 
 def target_in_words(report: Report) -> str:
