@@ -41,11 +41,16 @@ class Attestor:
     required: bool = False
     store: Store = field(default_factory=NoStore)
 
+    @property
+    def asks(self) -> bool:
+        """Whether indexes are asked at all."""
+        return self.required or self.signatures.available
+
     def check(self, index: Index, file: IndexFile, sha256: Digest) -> Attested | NotAttested:
         """Whether it is attested that a wheel with this sha256 was built by one of the signers."""
         if index.role is not Role.CHAINGUARD or file.wheel is None:
             return NOT_OFFERED
-        if not self.required and not self.signatures.available:
+        if not self.asks:
             return NOT_INSTALLED
         key = f"{_FORMAT}\n{sha256}"
         known = self.store.get("attestation", key)

@@ -219,6 +219,14 @@ class Remembering(Protocol):
         """Keep the listed wheels of a project that were looked at, with what holds of them, and when that was."""
 
 
+@runtime_checkable
+class Recounting(Protocol):
+    """What an index may offer besides: all that it was asked in this scan."""
+
+    def asked(self) -> Mapping[NormalizedName, Sequence[IndexFile]] | None:
+        """What it listed of each project; None if it failed once, for a project or for a wheel."""
+
+
 def in_utc(seconds: float) -> str:
     """A time as RFC 3339 has it, in UTC and whole seconds."""
     return dt.datetime.fromtimestamp(seconds, dt.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

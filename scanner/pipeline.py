@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Container, Iterator, Sequence
 from contextlib import closing, contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from scanner.assess import Examined, examine, order
@@ -30,6 +30,7 @@ from scanner.reference import Reference
 from scanner.report import DistributionLine, IndexLine, LayerLine, Report, TargetLine, summarise
 from scanner.rootfs import RootFS
 from scanner.secondlook import SecondLook
+from scanner.settled import Settled
 from scanner.sources import SourceOptions, open_targets
 from scanner.store import NoStore, Store
 from scanner.threads import threads
@@ -112,6 +113,52 @@ class _Tree:
 
 
 def _scan_one(target: Target, indexes: Sequence[Index], options: Options, progress: Progress) -> Report:
+    """The report: an earlier one where nothing that decides it has changed, else a new one."""
+    settled = _settled(target, indexes, options)
+    timing: dict[str, float] = {}
+    if settled is not None and isinstance(target, Image):
+        with _timed(timing, "recall"):
+            known = settled.recall()
+        if known is not None:
+            return _again(known, target, indexes, timing, progress)
+    report = _scan_anew(target, indexes, options, progress)
+    if settled is not None and report.timing["match"] < options.limits.index_seconds / 2:
+        settled.keep(report, signed=options.attestor is not None and options.attestor.asks)
+    return report
+
+
+def _settled(target: Target, indexes: Sequence[Index], options: Options) -> Settled | None:
+    """Where the reports of an image are remembered, if they are."""
+    if not isinstance(target, Image) or options.prove or isinstance(options.store, NoStore):
+        return None
+    decides = (
+        options.limits, options.platform, options.lazy, options.offline, options.all_layers, options.check_bytecode,
+        options.attestor and (options.attestor.required, options.attestor.asks),
+    )  # fmt: skip
+    return Settled(options.store, target, indexes, terms=repr(decides))
+
+
+def _again(
+    known: Report, image: Image, indexes: Sequence[Index], timing: dict[str, float], progress: Progress
+) -> Report:
+    """An earlier report as that of this scan."""
+    progress(Opened(reference=image.reference, layers=len(image.layers), size=None))
+    for number in range(len(image.layers)):
+        progress(LayerDone(layer=number, remembered=True))
+    progress(Found(distributions=len(known.distributions)))
+    for line in known.distributions:
+        progress(Matched(name=line.name))
+    by_contents = [number for number, layer in enumerate(known.target.layers) if layer.checked == "contents"]
+    return replace(
+        known,
+        scanned_at=_now(),
+        timing=timing,
+        target=_target_line(image, by_contents),
+        indexes=index_lines(indexes),
+    )
+
+
+def _scan_anew(target: Target, indexes: Sequence[Index], options: Options, progress: Progress) -> Report:
     timing: dict[str, float] = {}
     lines: list[DistributionLine] = []
     findings: list[Finding] = []

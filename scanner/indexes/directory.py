@@ -13,7 +13,7 @@ import hashlib
 import stat
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, BinaryIO, Final, cast
 from urllib.parse import unquote, urlsplit
@@ -93,6 +93,10 @@ class DirectoryIndex:
     def wheel(self, file: IndexFile, *, whole: bool = False) -> WheelContents:
         """What one of its wheels holds."""
         return self._wheels((file.filename, file.url, whole), lambda: self._ask_wheel(file, whole=whole))
+
+    def asked(self) -> Mapping[NormalizedName, Sequence[IndexFile]] | None:
+        """What it listed of each project that it was asked for; None if it failed once."""
+        return None if self._wheels.all() is None else self._files.all()
 
     def earlier(self, project: NormalizedName) -> Sequence[Seen]:
         """Wheels that it has had and does not have any more."""

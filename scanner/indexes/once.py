@@ -41,6 +41,14 @@ class Once(Generic[_Key, _Answer]):
             return None
         return future.result()
 
+    def all(self) -> dict[_Key, _Answer] | None:
+        """All answers so far; None where one is a failure. What is being asked for is not waited for."""
+        with self._lock:
+            done = {key: future for key, future in self._answers.items() if future.done()}
+        if any(future.exception() is not None for future in done.values()):
+            return None
+        return {key: future.result() for key, future in done.items()}
+
     def _ask(self, key: _Key, future: Future[_Answer], ask: Callable[[], _Answer]) -> None:
         try:
             future.set_result(ask())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
@@ -96,6 +96,10 @@ class SimpleIndex:
         if known is not None:
             return known
         return self._wheels((file.filename, file.url, whole), lambda: self._ask_wheel(file, whole=whole))
+
+    def asked(self) -> Mapping[NormalizedName, Sequence[IndexFile]] | None:
+        """What it listed of each project that it was asked for; None if it failed once."""
+        return None if self._wheels.all() is None else self._files.all()
 
     def earlier(self, project: NormalizedName) -> Sequence[Seen]:
         """Wheels that it has listed and does not list any more."""
