@@ -346,6 +346,19 @@ def test_a_wheel_of_the_past_helps_no_other(past: Past) -> None:
     assert past.verdict(upstream=False)[0] == "unknown"
 
 
+def test_what_is_listed_under_its_name_today_helps_no_wheel_of_the_past(past: Past) -> None:
+    """The other way round: it stands in the same place, and both were never there at once."""
+    stray = make_wheel(past.folder / "stray", "demo", "1.0", CODE, generator="somebody 1", metadata_version="2.3")
+    first = past.ours_built(1)
+    past.installed(first)
+    past.listed([first], [])
+    past.scan("--prove", upstream=False)
+    past.listed([stray])
+    site = past.installed(past.pypis())
+    next(site.glob("demo-*.dist-info/RECORD")).unlink()
+    assert past.verdict(upstream=False)[0] == "unknown"
+
+
 A, B = "a" * 64, "b" * 64
 
 
