@@ -8,6 +8,7 @@ where none fits, two that are for another platform, because they may have the sa
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -157,10 +158,11 @@ def _pull_one(want: Want, index: Index, gathering: Gathering, *, signed: bool) -
     except IndexFailure:
         return
     for file in _chosen(files, want):
-        try:
-            index.wheel(file, whole=file.filename in want.whole)
+        with suppress(IndexFailure):
             if signed and index.role is Role.CHAINGUARD and isinstance(index, Attesting):
                 any(index.attestation(file, form) is not None for form in Form)  # one of the forms will do
+        try:
+            index.wheel(file, whole=file.filename in want.whole)
         except IndexFailure:
             continue
         gathering.note(index, file)

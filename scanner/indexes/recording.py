@@ -194,20 +194,19 @@ class RecordingIndex:
         return contents
 
     def attestation(self, file: IndexFile, form: Form) -> bytes | None:
-        """What is signed about one of its files."""
+        """What is signed about one of its files. That there is nothing is asked again when its page was."""
         content = self._snapshot.content(file)
         if content is None or not isinstance(self._index, Attesting):
             return None
         known = self._snapshot.attestation(content, form.value)
-        if known is not None:
-            return known
+        if known or (known is not None and file.url.startswith(LINK)):
+            return known or None
         try:
             document = self._index.attestation(self._with_url(file), form)
         except IndexFailure as problem:
             self._tally.fail(self._index, problem)
             raise
-        if document is not None:
-            self._snapshot.put_attestation(content, form.value, document)
+        self._snapshot.put_attestation(content, form.value, document or b"")
         return document
 
     def _with_url(self, file: IndexFile) -> IndexFile:

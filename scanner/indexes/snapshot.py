@@ -129,7 +129,7 @@ class SnapshotIndex:
     def attestation(self, file: IndexFile, form: Form) -> bytes | None:
         """What is signed about one of its files, as it was pulled."""
         content = self._snapshot.content(file)
-        return self._snapshot.attestation(content, form.value) if content is not None else None
+        return (self._snapshot.attestation(content, form.value) or None) if content is not None else None
 
     def holding(self, sha256: bytes) -> Sequence[IndexFile]:
         """Wheels that have a member with these bytes."""

@@ -15,7 +15,7 @@ files         what it listed, in its order; ``content`` is the sha256 of the byt
 seen          wheels that were looked at, listed or not any more: when they were seen listed, and what held of them
 wheels        what wheels hold, by sha256 and file name; of an index, or of any (0) where all bytes were read and proved
 members       raw sha256 of every member -> the wheels that have it
-attestations  what is signed about a wheel, by its sha256 and form; whoever brought it, it is verified by who reads it
+attestations  what is signed about a wheel, by its sha256 and form; empty for nothing. Who reads it has to verify it
 ============  ==========================================================================================
 
 A snapshot is a stranger's file. It is opened read-only, its schema must be this one to the letter (so that it has no

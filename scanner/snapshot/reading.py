@@ -275,7 +275,7 @@ class Snapshot:
         return None
 
     def attestation(self, content: bytes, form: str) -> bytes | None:
-        """What is signed about the bytes with this raw sha256, in one form."""
+        """What is signed about the bytes with this raw sha256, in one form; empty where the index offered none."""
         rows = self._rows("SELECT document FROM attestations WHERE content = ? AND form = ?", content, form)
         return self._typed(rows[0][0], bytes) if rows else None
 
