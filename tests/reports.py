@@ -23,6 +23,7 @@ from scanner.report import (
     MatchLine,
     Origin,
     Report,
+    SeenLine,
     TargetLine,
     summarise,
 )
@@ -297,6 +298,7 @@ TEXTS = st.one_of(
     ),
 )
 _LAYERS = st.none() | st.integers(0, 200)
+_TIMES = st.sampled_from(["2026-01-01T00:00:00Z", "2026-02-28T23:59:59Z"])
 _DIGESTS = st.none() | st.just(f"sha256:{'cd' * 32}")
 
 
@@ -312,6 +314,7 @@ def _any_match() -> st.SearchStrategy[MatchLine]:
         evidence=st.none() | st.sampled_from(Evidence),
         proved=st.booleans(),
         files=counts,
+        seen=st.none() | st.builds(SeenLine, first=_TIMES, last=_TIMES, listed=st.booleans()),
     )
 
 

@@ -164,6 +164,12 @@ def _of_match(match: MatchLine | None) -> Iterator[tuple[str, object]]:
     yield "match:proved", match.proved
     for state in ("matched", "missing", "modified", "generated"):
         yield f"match:files:{state}", getattr(match.files, state)
+    if match.seen is not None:
+        yield from (
+            ("match:first_seen", match.seen.first),
+            ("match:last_seen", match.seen.last),
+            ("match:listed", match.seen.listed),
+        )
 
 
 def _of_changed_files(line: DistributionLine) -> Iterator[tuple[str, object]]:

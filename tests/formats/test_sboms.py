@@ -20,7 +20,7 @@ from spdx_tools.spdx.validation.document_validator import validate_full_spdx_doc
 from scanner.formats import facts, render
 from scanner.formats.target import name_of
 from scanner.index import Evidence
-from scanner.report import Integrity, Kind, Origin, Report, TargetLine
+from scanner.report import Integrity, Kind, Origin, Report, SeenLine, TargetLine
 from tests.formats.test_golden import the_report
 from tests.reports import HOSTILE, LIBRARIES, a_line, a_match, a_report, any_report, verified_line
 
@@ -290,7 +290,10 @@ def test_hostile_text_is_written_out() -> None:
 
 
 def test_the_docs_name_every_property() -> None:
-    data = bom(the_report())
+    seen = SeenLine(first="2026-01-01T00:00:00Z", last="2026-02-01T00:00:00Z", listed=False)
+    report = the_report()
+    data = bom(replace(report, distributions=(a_line(match=a_match(seen=seen)), *report.distributions)))
     names = {name for each in (data["metadata"]["component"], *data["components"]) for name in properties(each)}
     said = set(re.findall(r"^\| `(cgscan:[^`]+)`", DOCS.read_text("utf-8"), re.MULTILINE))
     assert {re.sub(r":\d+(?=:|$)", ":N", name) for name in names} <= said
+    assert "cgscan:match:last_seen" in names
