@@ -97,7 +97,14 @@ class DatabaseUnreadable(CgscanError):
 
 
 class NotDeleted(CgscanError):
-    """An entry of a tool's cache was left alone: it is none, it is in use, or the system refuses."""
+    """An entry of a tool's cache was left alone: it is none, it is in use, or the system refuses.
+
+    ``whole`` is true when the store as such cannot be worked with now, not just this one entry.
+    """
+
+    def __init__(self, message: str, *, whole: bool = False, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.whole = whole
 
 
 class IndexFailure(CgscanError):

@@ -1,9 +1,9 @@
 """What a purge has done: a file with a JSON object in each line, each on the disk before the next deletion begins.
 
 The first line of a run names its plan (``{"schema": …, "plan": …, "at": …}``), one line follows for each copy
-(``{"key": …, "ended": …, "gone": …, "at": …}``), and ``{"finished": …}`` stands at the end. A run whose plan is that
-of the last, unfinished one goes on where that stopped; a line that was cut off by a crash counts as not written.
-One run at a time works with a journal.
+(``{"key": …, "ended": …, "gone": …, "what": …, "at": …}``), and ``{"finished": …}`` stands at the end where all of it
+went. A run whose plan is that of the last, unfinished one goes on where that stopped; a line that was cut off by a
+crash counts as not written. One run at a time works with a journal.
 """
 
 from __future__ import annotations

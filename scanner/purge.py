@@ -166,7 +166,7 @@ class Ended(enum.Enum):
     """Other bytes are there now; they were left alone."""
     FAILED = "failed"
     NOT_TRIED = "not tried"
-    """The manager did not answer for one before it."""
+    """The manager did not answer for one before it, or the tool is at work with its store."""
 
     @property
     def is_done(self) -> bool:

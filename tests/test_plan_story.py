@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -22,7 +21,7 @@ import pytest
 
 from fixtures.images import layer_from_tree, write_oci_layout
 from fixtures.trees import simple_tree
-from scanner.cli import commands, main
+from scanner.cli import main
 from tests import stores
 from tests.managers import Devpi, devpi, sha256
 from tests.registries import Exchange, Site, site
@@ -134,14 +133,8 @@ def story(
 
 
 def purge_locally(plan: Path) -> None:
-    """Delete the entries that the plan names: by ``cgscan purge`` where there is one."""
-    if "purge" in commands.commands:
-        assert main(["purge", str(plan), "--yes", "-q"]) == 0
-        return
-    for copy in json.loads(plan.read_text("utf-8"))["purge_locally"]:
-        path = Path(copy["path"])
-        if copy["replacement"] is not None:
-            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+    """Delete the entries that the plan names."""
+    assert main(["purge", str(plan), "--yes", "-q"]) == 0
 
 
 def reasons(proof: Mapping[str, Any]) -> dict[str, tuple[str, bool, str | None]]:

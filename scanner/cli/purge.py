@@ -32,7 +32,7 @@ Examples:
 
 \b
 Exit status:
-  0  all that was to go went, or would go; what was left alone by the rules above counts for nothing
+  0  all that was to go went, or would go; what is left alone by rule or filter does not count
   1  some of it did not go; the same command goes on from there
   2  it did not run: nothing was deleted
 """,

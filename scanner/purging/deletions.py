@@ -1,7 +1,8 @@
 """Deletions one after the other: at a bounded rate, each with its result, each in the journal before the next begins.
 
 A failure is a result and the others go on; where a manager as a whole does not answer (no connection, credentials that
-are not taken) what is left of it is not tried. What a server asks to wait (429, 503 with ``Retry-After``) is waited.
+are not taken), or a tool is at work with its whole store, what is left there is not tried. What a server asks to wait
+(429, 503 with ``Retry-After``) is waited.
 """
 
 from __future__ import annotations
@@ -12,10 +13,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from scanner.errors import CgscanError, IndexUnavailable, UsageError
+from scanner.errors import CgscanError, IndexUnavailable, NotDeleted, UsageError
 from scanner.manager import Deleted, Deleting, DeletingVersions, Retrieved
 from scanner.managers.rest import Refused
-from scanner.purge import Ended, Result, key_of
+from scanner.purge import Ended, Result, key_of, name_of
 from scanner.stale import LocalCopy, ProxyCopy, Stale
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ _TRIES: Final = 4
 _PAUSE: Final = 30.0
 """Seconds to wait after a refusal for too many requests that does not say how long; doubled each time."""
 _LONGEST_PAUSE: Final = 900.0
+_LONGEST: Final = 200
+"""Characters of a name in the journal."""
 _ENDED: Final = {Deleted.GONE: Ended.GONE, Deleted.ALREADY_GONE: Ended.ALREADY_GONE, Deleted.CHANGED: Ended.CHANGED}
 _CHANGED: Final = "other bytes are there than the plan means, or it is another entry by now"
 
@@ -45,24 +48,23 @@ class Means:
 
 def carry_out(going: Sequence[Stale], means: Means, journal: Journal) -> Iterator[Result]:
     """Delete, and tell how each ended in this order."""
-    lost: dict[str, CgscanError] = {}
+    lost: dict[tuple[str, str], CgscanError] = {}
     following = means.clock()
     for group in _groups(going, means):
         fresh = [copy for copy in group if key_of(copy) not in journal.done]
         yield from (Result(copy=copy, ended=Ended.BEFORE) for copy in group if copy not in fresh)
         if not fresh:
             continue
-        manager = fresh[0].manager if isinstance(fresh[0], ProxyCopy) else None
-        if manager is not None and manager in lost:
-            problem = lost[manager]
+        problem = lost.get(_whole(fresh[0]))
+        if problem is not None:
             results = [Result(copy=copy, ended=Ended.NOT_TRIED, why=str(problem), hint=problem.hint) for copy in fresh]
         else:
             means.sleep(max(0.0, following - means.clock()))
             following = means.clock() + 1 / means.rate
             results = _deleted(fresh, means, lost)
         for result in results:
-            done = result.ended.is_done
-            journal.write(key=key_of(result.copy), ended=result.ended.value, gone=done)
+            said, gone = " ".join(map(str, name_of(result.copy)))[:_LONGEST], result.ended.is_done
+            journal.write(key=key_of(result.copy), ended=result.ended.value, gone=gone, what=said)
         yield from results
 
 
@@ -83,16 +85,20 @@ def _groups(going: Sequence[Stale], means: Means) -> Iterator[list[Stale]]:
         yield [copy for _, copy in members]
 
 
-def _deleted(copies: Sequence[Stale], means: Means, lost: dict[str, CgscanError]) -> list[Result]:
+def _deleted(copies: Sequence[Stale], means: Means, lost: dict[tuple[str, str], CgscanError]) -> list[Result]:
     try:
         ended = _patiently(copies, means)
     except CgscanError as problem:
-        first = copies[0]
-        if isinstance(first, ProxyCopy) and isinstance(problem, IndexUnavailable) and problem.whole:
-            lost[first.manager] = problem
+        if isinstance(problem, IndexUnavailable | NotDeleted) and problem.whole:
+            lost[_whole(copies[0])] = problem
         return [Result(copy=copy, ended=Ended.FAILED, why=str(problem), hint=problem.hint) for copy in copies]
     why = _CHANGED if ended is Deleted.CHANGED else None
     return [Result(copy=copy, ended=_ENDED[ended], why=why) for copy in copies]
+
+
+def _whole(copy: Stale) -> tuple[str, str]:
+    """The manager or the store that a copy is in."""
+    return ("manager", copy.manager) if isinstance(copy, ProxyCopy) else (copy.tool, copy.root)
 
 
 def _patiently(copies: Sequence[Stale], means: Means) -> Deleted:

@@ -57,7 +57,7 @@ def delete(store: Place, form: Form, copy: LocalCopy, planned: dt.datetime | Non
 @contextmanager
 def _lock(store: Place, form: Form) -> Iterator[None]:
     if form.tool == "uv":
-        with locked(store, ".lock", "uv"):
+        with locked(store, ".lock", "uv", whole=True):
             yield
     else:
         yield

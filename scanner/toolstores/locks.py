@@ -26,14 +26,17 @@ _BETWEEN: Final = 0.05
 
 
 @contextmanager
-def locked(folder: Place, name: str, whose: str) -> Iterator[None]:
-    """Hold a tool's lock alone, where there is one. :class:`scanner.errors.NotDeleted` where the tool keeps it."""
+def locked(folder: Place, name: str, whose: str, *, whole: bool = False) -> Iterator[None]:
+    """Hold a tool's lock alone, where there is one; ``whole`` says that it is that of the whole store.
+
+    :class:`scanner.errors.NotDeleted` where the tool keeps it.
+    """
     descriptor = _opened(folder, name)
     if descriptor is None:
         yield
         return
     try:
-        _wait(descriptor, f"{folder.path}/{name}", whose)
+        _wait(descriptor, f"{folder.path}/{name}", whose, whole=whole)
         yield
     finally:
         os.close(descriptor)
@@ -48,7 +51,7 @@ def _opened(folder: Place, name: str) -> int | None:
         raise NotDeleted(f"{folder.path}/{name}: cannot be locked: {problem.strerror or problem}") from problem
 
 
-def _wait(descriptor: int, path: str, whose: str) -> None:
+def _wait(descriptor: int, path: str, whose: str, *, whole: bool) -> None:
     until = time.monotonic() + PATIENCE
     while True:
         try:
@@ -56,7 +59,9 @@ def _wait(descriptor: int, path: str, whose: str) -> None:
         except OSError as problem:
             if time.monotonic() >= until:
                 raise NotDeleted(
-                    f"{path}: not deleted: {whose} is at work there", hint="run it again when that has ended"
+                    f"{path}: not deleted: {whose} is at work there",
+                    whole=whole,
+                    hint="run it again when that has ended",
                 ) from problem
             time.sleep(_BETWEEN)
         else:

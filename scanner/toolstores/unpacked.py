@@ -44,7 +44,7 @@ def delete(store: Place, form: Form, copy: LocalCopy, planned: dt.datetime | Non
     going = f"{form.name}{_GOING}"
     with ExitStack() as stack:
         if form.tool == "uv":
-            stack.enter_context(locked(store, ".lock", "uv"))
+            stack.enter_context(locked(store, ".lock", "uv", whole=True))
         folder = stack.enter_context(store.below(form.folder))
         unfinished = folder.status(going) is not None
         found = folder.status(form.name)

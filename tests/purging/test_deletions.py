@@ -103,6 +103,13 @@ def test_where_a_manager_is_out_of_reach_the_rest_of_it_is_not_tried(run: Run) -
     assert len(world.asked) == 5
 
 
+def test_where_a_tool_is_at_work_with_its_store_the_rest_of_it_is_not_tried(run: Run) -> None:
+    world = World(answers={"a": [NotDeleted("uv is at work", whole=True)], "c": [NotDeleted("in use")]})
+    copies = [a_local_copy(name, tool="uv", root="/uv") for name in "ab"]
+    results = run(world, *copies, *(a_local_copy(name) for name in "cd"))
+    assert [result.ended for result in results] == [Ended.FAILED, Ended.NOT_TRIED, Ended.FAILED, Ended.GONE]
+
+
 def test_the_rate(run: Run) -> None:
     world = World()
     run(world, *(a_proxy_copy(name) for name in "abcd"), rate=2)

@@ -21,6 +21,7 @@ from scanner.formats.text import Look
 from scanner.planfile import document
 from scanner.purge import Ended, Left, Purge, Result, Selection
 from scanner.purging import usual_stores
+from scanner.stale import Stale
 from tests.plans import a_local_copy, a_plan, a_proxy_copy
 from tests.reports import HOSTILE
 from tests.trees import snapshot
@@ -238,7 +239,8 @@ def test_a_plan_of_somebody_else_deletes_nothing_but_entries(scene: Path) -> Non
 
 
 def test_hostile_names_are_written_out() -> None:
-    copies = [a_local_copy(version=HOSTILE, root=f"/{HOSTILE}", path=f"/{HOSTILE}/x"), a_proxy_copy(manager=HOSTILE)]
+    local = a_local_copy(version=HOSTILE, root=f"/{HOSTILE}", path=f"/{HOSTILE}/x")
+    copies: list[Stale] = [local, a_proxy_copy(manager=HOSTILE)]
     results = tuple(Result(copy=copy, ended=Ended.FAILED, why=HOSTILE, hint=HOSTILE) for copy in copies)
     left = (Left(copy=copies[0], why=HOSTILE),)
     for told in (None, results):

@@ -57,7 +57,9 @@ class Proxy:
         found = next((one for one in self.serving if one.name == name), None)
         if found is not None:
             data = found.read_bytes()
-            exchange.send(200, data, Content_Type="application/octet-stream", Cache_Control="max-age=36000")
+            kept = {"Content_Type": "application/octet-stream", "Cache_Control": "max-age=36000"}
+            exchange.start(200, Content_Length=str(len(data)), **kept)
+            exchange.wfile.write(b"" if exchange.seen.method == "HEAD" else data)
             return
         mine = [one for one in self.serving if _name(one) == name_of_project]
         rows = [(f"{one.name}#sha256={hashlib.sha256(one.read_bytes()).hexdigest()}", one.name) for one in mine]
