@@ -202,7 +202,7 @@ class Work:
 
         def offers(named: tuple[NormalizedName, list[DistributionLine]]) -> list[tuple[int, Offer]]:
             if time.monotonic() > deadline:
-                return [(id(line), _LATE) for line in named[1]]
+                return [(id(line), _said(line, report) or _LATE) for line in named[1]]
             shelf = Shelf(named[0], indexes)
             return [(id(line), _offer(line, report, shelf)) for line in named[1]]
 
@@ -232,8 +232,13 @@ def _offer(line: DistributionLine, report: Report, shelf: Shelf) -> Offer:
     offer = offer_of(wanted_of(line, report), shelf)
     if offer.lack is not Lack.NOT_ASKED:
         return offer
+    return _said(line, report) or (offer if shelf.listing.failures else offer_of_report(line, report))
+
+
+def _said(line: DistributionLine, report: Report) -> Offer | None:
+    """What the report names, if it names anything."""
     said = offer_of_report(line, report)
-    return said if said.promises or not shelf.listing.failures else offer
+    return said if said.promises else None
 
 
 def _folder(report: Report) -> Path | None:

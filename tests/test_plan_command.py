@@ -159,8 +159,10 @@ def test_the_proof_s_exit_status(demo_parts: Demo, capsys: pytest.CaptureFixture
 def test_the_time_for_indexes_is_limited(demo_parts: Demo) -> None:
     assert main(["scan", f"oci-dir:{demo_parts.image}", *where(demo_parts), "-o", "json=report.json"]) == 0
     plan = planned("report.json", *where(demo_parts), "--limit", "index_seconds=0.000001")
-    assert {item["offer"]["lack"] for item in plan["wait"]} == {"not-asked", "changed"}
-    assert plan["rebuild"] == []
+    assert {item["name"]: item["offer"]["why"] for item in plan["wait"] if item["name"] != "blinker"} == {
+        "certifi": "the limit index_seconds is used up"
+    }
+    assert plan["coverage"]["promised"] == 2, "the report itself names these"
 
 
 @pytest.mark.parametrize("words", [Lack, Why])
