@@ -31,6 +31,7 @@ __all__ = [
     "MatchLine",
     "Origin",
     "Report",
+    "SeenLine",
     "Summary",
     "TargetLine",
     "as_object",
@@ -95,8 +96,17 @@ class FileCounts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SeenLine:
+    """When the index was seen to list a wheel, by RFC 3339; ``listed`` is whether it still does."""
+
+    first: str
+    last: str
+    listed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MatchLine:
-    """The wheel that explains the files best."""
+    """The wheel that explains the files best; ``seen`` only where its index does not list it any more."""
 
     index: str
     filename: str
@@ -105,6 +115,7 @@ class MatchLine:
     evidence: Evidence | None
     proved: bool
     files: FileCounts
+    seen: SeenLine | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,6 +28,7 @@ Reader: TypeAlias = Callable[[object], Any]
 
 MOST_JOBS: Final = 256
 SCOPES: Final = ("squashed", "all-layers")
+ATTESTATIONS: Final = ("auto", "never")
 LIMITS: Final = tuple(field.name for field in fields(Limits))
 COUNTS: Final = frozenset(
     {
@@ -99,6 +100,13 @@ def as_scope(value: object) -> str:
     """``squashed`` or ``all-layers``."""
     if value not in SCOPES:
         raise ValueError(f"{shown(value)} is no scope; write {' or '.join(SCOPES)}")
+    return str(value)
+
+
+def as_attestations(value: object) -> str:
+    """``auto`` or ``never``."""
+    if value not in ATTESTATIONS:
+        raise ValueError(f"{shown(value)} is neither {' nor '.join(ATTESTATIONS)}")
     return str(value)
 
 
@@ -176,11 +184,8 @@ def as_limit(value: object) -> tuple[str, float]:
     name, amount = value if isinstance(value, tuple) else _split(as_text(value))
     if name not in LIMITS:
         raise ValueError(f"there is no such limit{meant(str(name), LIMITS)}")
-    text, unit = amount, 1
-    if isinstance(amount, str) and name not in COUNTS and not name.endswith("_seconds"):
-        suffix = next((suffix for suffix in _UNITS if amount.endswith(suffix)), "")
-        text, unit = amount.removesuffix(suffix).strip(), _UNITS.get(suffix, 1)
-    number = _number(text) * unit
+    is_size = name not in COUNTS and not name.endswith("_seconds")
+    number = _in_bytes(amount) if is_size else _number(amount)
     if number < 0 or (number == 0 and name not in _MAY_BE_NONE):
         raise ValueError(f"{shown(amount)} is not more than zero")
     if name.endswith("_seconds"):
@@ -188,6 +193,22 @@ def as_limit(value: object) -> tuple[str, float]:
     if number != int(number):
         raise ValueError(f"{shown(amount)} is no whole number")
     return name, int(number)
+
+
+def as_size(value: object) -> int:
+    """Bytes: a number, or one with a unit (``64MiB``)."""
+    number = _in_bytes(value)
+    if number < 0 or number != int(number):
+        raise ValueError(f"{shown(value)} is no number of bytes")
+    return int(number)
+
+
+def _in_bytes(value: object) -> float:
+    text, unit = value, 1
+    if isinstance(value, str):
+        suffix = next((suffix for suffix in _UNITS if value.endswith(suffix)), "")
+        text, unit = value.removesuffix(suffix).strip(), _UNITS.get(suffix, 1)
+    return _number(text) * unit
 
 
 def _split(text: str) -> tuple[str, str]:
@@ -246,6 +267,16 @@ def as_url_without_secrets(value: object) -> str:
     text = as_url(value)
     if "@" in text.partition("://")[2].partition("/")[0]:
         raise ValueError("holds a user or password; a file holds no secret: write username_env and password_env")
+    return text
+
+
+def as_feed(value: object) -> Path | str:
+    """A URL of a public feed, or a path."""
+    text = as_text(value)
+    if "://" not in text:
+        return as_path(text)
+    if "@" in as_url(text).partition("://")[2].partition("/")[0]:
+        raise ValueError("holds a user or password; a feed is public")
     return text
 
 

@@ -17,9 +17,11 @@ import click
 
 from scanner import __version__
 from scanner.cli.cache import cache
+from scanner.cli.doctor import doctor
 from scanner.cli.explain import explain
 from scanner.cli.index import index
 from scanner.cli.plan import plan
+from scanner.cli.purge import purge
 from scanner.cli.scan import scan
 from scanner.cli.terminal import Run, complain, drop_stdout, prepare_streams
 
@@ -47,7 +49,7 @@ def commands() -> None:
     """Prove which build of every Python distribution a container image runs."""
 
 
-for _command in (scan, explain, plan, index, cache):
+for _command in (scan, explain, plan, purge, index, doctor, cache):
     commands.add_command(_command)
 
 

@@ -12,6 +12,7 @@ from typing import Final
 
 from scanner.formats import sentences
 from scanner.formats.text import Look, many, shorten, shown
+from scanner.formats.view import View, grouped
 from scanner.index import Evidence
 from scanner.report import DistributionLine, FileLine, Report, is_verified
 
@@ -26,23 +27,24 @@ _PLAIN_WORD: Final = re.compile(r"[^\W_]+(?:['-][^\W_]+)*|\d+(?:\.\d+)*|%|")
 _SPECIAL: Final = re.compile(r"[^\w /-]|_")
 
 
-def render(reports: Sequence[Report], _look: Look) -> str:
+def render(reports: Sequence[Report], look: Look) -> str:
     """One heading for each report; together short enough for one comment."""
     room = _LONGEST // max(len(reports), 1)
-    return "\n".join(_comment(report, room) for report in reports)
+    return "\n".join(_comment(report, room, look.view) for report in reports)
 
 
-def _comment(report: Report, room: int) -> str:
+def _comment(report: Report, room: int, view: View) -> str:
     blocks = [
         f"## {_verdict(report)}: {code(report.target.reference)}\n",
         _summary(report),
         _bullets("The policy does not hold", report.summary.violations),
-        _attention(report, room * 2 // 5),
-        _findings(report),
+        _left_out(report, view),
+        _attention(report, room * 2 // 5, view),
+        _findings(report, view),
         _end(report),
     ]
     text = "\n".join(block for block in blocks if block)
-    return f"{text}\n{_details(report, room - len(text))}"
+    return f"{text}\n{_details(report, room - len(text), view)}"
 
 
 def _verdict(report: Report) -> str:
@@ -59,7 +61,7 @@ def _summary(report: Report) -> str:
         ("Applicable", str(summary.applicable)),
         ("Verified", str(summary.verified)),
         ("Can come from Chainguard", str(summary.upgradable)),
-        ("Findings", sentences.findings_by_kind(report) or "none"),
+        ("Findings", sentences.findings_by_kind(report.findings) or "none"),
     )
     return table(("", ""), [f"| {name} | {value} |" for name, value in rows if value])
 
@@ -68,11 +70,16 @@ def _bullets(title: str, items: Sequence[str]) -> str:
     return f"### {title}\n\n" + "".join(f"* {prose(item)}\n" for item in items) if items else ""
 
 
-def _attention(report: Report, room: int) -> str:
-    lines = sentences.to_look_at(report)
+def _left_out(report: Report, view: View) -> str:
+    said = view.left_out(report, sentences.minimum_of(report))
+    return f"{prose(said)}\n" if said else ""
+
+
+def _attention(report: Report, room: int, view: View) -> str:
+    repeated, minimum = sentences.repeated_labels(report), sentences.minimum_of(report)
+    lines = view.lines(sentences.to_look_at(report), minimum)
     if not lines:
         return ""
-    repeated, minimum = sentences.repeated_labels(report), sentences.minimum_of(report)
     rows = [
         as_row(code(sentences.place(line, repeated)), sentences.verdict(line, minimum), _why(line)) for line in lines
     ]
@@ -93,31 +100,43 @@ def _changed(file: FileLine) -> str:
     return f"changed: {code(file.path)}" + ("" if file.layer is None else f", layer {file.layer}")
 
 
-def _findings(report: Report) -> str:
-    if not report.findings:
+def _findings(report: Report, view: View) -> str:
+    findings = view.findings(report)
+    if not findings:
         return ""
-    shown_ones = report.findings[:_FINDINGS_AT_MOST]
+    shown_ones = findings[:_FINDINGS_AT_MOST]
     rows = [f"* {each.kind.value} {code(each.path)}: {prose(each.detail)}\n" for each in shown_ones]
-    more = len(report.findings) - len(shown_ones)
+    more = len(findings) - len(shown_ones)
     rest = f"* and {more} more\n" if more else ""
-    return f"### Findings ({len(report.findings)})\n\n{''.join(rows)}{rest}"
+    return f"### Findings ({len(findings)})\n\n{''.join(rows)}{rest}"
 
 
 def _end(report: Report) -> str:
-    said = (sentences.beside(report), sentences.on_sbom_alone(report), sentences.on_contents(report))
-    texts = (*said, sentences.closing(report))
+    settled = (sentences.on_sbom_alone(report), sentences.without_sigstore(report))
+    texts = (sentences.beside(report), *settled, sentences.on_contents(report), sentences.closing(report))
     return "\n".join(f"{prose(text)}\n" for text in texts if text)
 
 
-def _details(report: Report, room: int) -> str:
+def _details(report: Report, room: int, view: View) -> str:
     minimum = sentences.minimum_of(report)
-    rows = [_detail(line, minimum) for line in report.distributions]
+    lines = view.lines(report.distributions, minimum)
+    rows = list(_rows(lines, report, minimum, view.group_by))
     listed = table(
         ("", "distribution", "kind", "origin", "integrity", "layer", "note", "where"),
         within(rows, room - 300, columns=8),
     )
-    title = f"All {many(len(rows), 'distribution')}"
+    title = f"{'All ' if view.only.everything else ''}{many(len(lines), 'distribution')}"
     return f"<details><summary>{title}</summary>\n\n{listed}\n</details>\n"
+
+
+def _rows(lines: Sequence[DistributionLine], report: Report, minimum: Evidence, group_by: str | None) -> Iterator[str]:
+    """A row for each distribution; with one for each group before, where they are grouped."""
+    if group_by is None:
+        yield from (_detail(line, minimum) for line in lines)
+        return
+    for title, members in grouped(lines, report, group_by):
+        yield as_row("", code(title), *[""] * 6)
+        yield from (_detail(line, minimum) for line in members)
 
 
 def _detail(line: DistributionLine, minimum: Evidence) -> str:

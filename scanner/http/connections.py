@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import email.utils
 import io
 import socket
 import ssl
@@ -17,7 +16,7 @@ import httpx
 
 import scanner
 from scanner.errors import UsageError
-from scanner.http.answers import CertificateRefused, HostUnreachable, RequestFailed, Stream
+from scanner.http.answers import CertificateRefused, HostUnreachable, RequestFailed, Stream, asked_pause
 from scanner.http.urls import is_loopback, literal_address, masked
 
 if TYPE_CHECKING:
@@ -123,7 +122,7 @@ class Connections:
                 if not left or not _may_pass(problem):
                     raise _failure(problem, masked(str(request.url))) from problem
             else:
-                wanted = _retry_after(response)
+                wanted = asked_pause(response.headers)
                 if response.status_code not in RETRIED or not left or wanted > _LONGEST_PAUSE:
                     return response
                 pause = max(pause, wanted)
@@ -184,18 +183,6 @@ def _trust(ca_files: tuple[Path, ...]) -> ssl.SSLContext:
         except (OSError, ssl.SSLError) as problem:
             raise UsageError(f"cannot read certificates from {ca_file}: {problem}") from problem
     return context
-
-
-def _retry_after(response: httpx.Response) -> float:
-    """Seconds to wait: a number or an HTTP date (RFC 9110, 10.2.3)."""
-    text = response.headers.get("Retry-After", "").strip()
-    if text.isascii() and text.isdigit():
-        return float(text[:6])
-    try:
-        moment = email.utils.parsedate_to_datetime(text)
-    except ValueError:
-        return 0.0
-    return max(0.0, moment.timestamp() - time.time())
 
 
 def _root(problem: BaseException) -> BaseException:
