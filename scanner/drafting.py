@@ -29,10 +29,10 @@ from scanner.progress import Progress
 from scanner.reference import parse_reference
 from scanner.report import DistributionLine, Report
 from scanner.reportfile import read_reports
-from scanner.run import Note, client_of, indexes_of, options_of, store_of
+from scanner.run import Note, attestor_of, client_of, indexes_of, options_of, store_of
 from scanner.sources import open_targets
 from scanner.sources.local import on_disk
-from scanner.stalecopies import Surveyed, local_copies, proxy_copies
+from scanner.stalecopies import Surveyed, Terms, local_copies, proxy_copies
 from scanner.threads import threads
 from scanner.values import shown as word
 
@@ -199,11 +199,12 @@ class Work:
                 by_project.setdefault(canonicalize_name(line.name), []).append(line)
 
         deadline = time.monotonic() + self.settings.limits.index_seconds
+        attestor = attestor_of(self.settings, self.store)
 
         def offers(named: tuple[NormalizedName, list[DistributionLine]]) -> list[tuple[int, Offer]]:
             if time.monotonic() > deadline:
-                return [(id(line), _LATE) for line in named[1]]
-            shelf = Shelf(named[0], indexes)
+                return [(id(line), _said(line, report) or _LATE) for line in named[1]]
+            shelf = Shelf(named[0], indexes, attestor=attestor)
             return [(id(line), _offer(line, report, shelf)) for line in named[1]]
 
         with threads(max(self.settings.jobs, 4)) as pool:
@@ -222,7 +223,9 @@ class Work:
         start = time.monotonic()
         deadline = start + self.settings.limits.index_seconds
         jobs = max(self.settings.jobs, 4)
-        found = proxy_copies(name, spec.role, manager, self.indexes(), jobs=jobs, deadline=deadline)
+        attestor = attestor_of(self.settings, self.store)
+        terms = Terms(attestor=attestor, jobs=jobs, deadline=deadline)
+        found = proxy_copies(name, spec.role, manager, self.indexes(), terms)
         self.note(f"manager behind {name}: {time.monotonic() - start:.1f} s")
         return found
 
@@ -232,8 +235,13 @@ def _offer(line: DistributionLine, report: Report, shelf: Shelf) -> Offer:
     offer = offer_of(wanted_of(line, report), shelf)
     if offer.lack is not Lack.NOT_ASKED:
         return offer
+    return _said(line, report) or (offer if shelf.listing.failures else offer_of_report(line, report))
+
+
+def _said(line: DistributionLine, report: Report) -> Offer | None:
+    """What the report names, if it names anything."""
     said = offer_of_report(line, report)
-    return said if said.promises or not shelf.listing.failures else offer
+    return said if said.promises else None
 
 
 def _folder(report: Report) -> Path | None:

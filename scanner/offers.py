@@ -7,7 +7,6 @@ promise: a wheel has to fit either way.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,7 +17,8 @@ from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from scanner.artifact import of_source_name
-from scanner.candidates import Gathering, Question
+from scanner.attesting import Attestor
+from scanner.candidates import Gathering, Question, remediation
 from scanner.distribution import Kind, Origin
 from scanner.environment import Environment, fits
 from scanner.errors import IndexFailure
@@ -27,9 +27,8 @@ from scanner.index import Evidence, Index, IndexFile, Role
 from scanner.plan import Lack, Offer
 from scanner.report import DistributionLine, Report
 from scanner.stale import Replacement
-from scanner.wheel import WheelName
+from scanner.wheel import WheelName, release_of
 
-_REMEDIATED: Final = re.compile(r"cgr\.(\d+)")
 _READ_FOR_LATER: Final = 8
 """Wheels of later versions that are read to see whether they are Chainguard's."""
 _NAMED: Final = 3
@@ -108,9 +107,12 @@ Listed = tuple[Index, IndexFile]
 
 
 class Shelf:
-    """What Chainguard's indexes list for one project. Their answers are asked for once and remembered by them."""
+    """What Chainguard's indexes list for one project. Their answers are asked for once and remembered by them.
 
-    def __init__(self, project: NormalizedName, indexes: Sequence[Index]) -> None:
+    ``attestor`` None asks for no attestations.
+    """
+
+    def __init__(self, project: NormalizedName, indexes: Sequence[Index], *, attestor: Attestor | None = None) -> None:
         question = Question(
             project=project,
             version=None,
@@ -119,7 +121,7 @@ class Shelf:
             platform=None,
             musl=False,
         )
-        self._gathering = Gathering(question, indexes)
+        self._gathering = Gathering(question, indexes, attestor=attestor)
         self.listing = self._gathering.listing
 
     @cached_property
@@ -139,15 +141,26 @@ class Shelf:
         return ((index, file) for index, file in self.own if _version_of_file(file) == version)
 
     def evidence(self, listed: Listed) -> Evidence | None:
-        """Why a file counts as Chainguard's, None where it does not. May read the wheel."""
+        """Why a file counts as Chainguard's, None where it does not. May read the wheel, and ask what is signed."""
         index, file = listed
         origin, evidence = self._gathering.origin(index, file, None)
-        if origin is Origin.UNKNOWN and file.wheel is not None:
+        must_be_attested = self._gathering.attestations.required and origin is not Origin.UPSTREAM
+        if file.wheel is not None and (origin is Origin.UNKNOWN or must_be_attested):
             try:
-                origin, evidence = self._gathering.origin(index, file, index.wheel(file))
+                origin, evidence = self._judged_whole(index, file, attested=must_be_attested)
             except IndexFailure:
                 return None
         return evidence if origin is Origin.CHAINGUARD else None
+
+    def _judged_whole(self, index: Index, file: IndexFile, *, attested: bool) -> tuple[Origin, Evidence | None]:
+        """By what the wheel holds; by what is signed, where that says nothing or nothing less counts."""
+        origin, evidence = self._gathering.origin(index, file, index.wheel(file))
+        if origin is not Origin.UNKNOWN and not attested:
+            return origin, evidence
+        attestations = self._gathering.attestations
+        if attestations.ask(index, file, index.wheel(file)) and (whole := attestations.proved(index.name, file)):
+            return self._gathering.origin(index, file, whole)
+        return origin, evidence
 
     def first_proved(self, listed: Iterable[Listed]) -> tuple[Replacement, Evidence] | None:
         """The first that is not yanked and counts as Chainguard's."""
@@ -196,8 +209,8 @@ def _remediated(wanted: Wanted, shelf: Shelf, version: Version) -> tuple[Replace
         file.wheel.version
         for _, file in shelf.own
         if file.wheel is not None
-        and file.wheel.version.public == version.public
-        and _REMEDIATED.fullmatch(file.wheel.version.local or "")
+        and release_of(file.wheel.version) == release_of(version)
+        and remediation(file) is not None
     }
     for one in sorted(found, reverse=True):
         if proved := shelf.first_proved(_fitting(wanted, shelf, one)):
@@ -209,7 +222,9 @@ def _later(wanted: Wanted, shelf: Shelf, version: Version) -> str | None:
     """The nearest later release that fits."""
     fitting = [pair for pair in shelf.own if wanted.fitted_by(pair[1]) and not pair[1].yanked]
     versions = {file.wheel.version for _, file in fitting if file.wheel is not None}
-    later = sorted(one for one in versions if one > version and not one.is_prerelease and one.public != version.public)
+    later = sorted(
+        one for one in versions if one > version and not one.is_prerelease and release_of(one) != release_of(version)
+    )
     for one in later[:_READ_FOR_LATER]:
         if shelf.first_proved(_fitting(wanted, shelf, one)):
             return str(one)

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from fixtures.demo import Demo
+from fixtures.signing import Signing, Sigstore
 from scanner.cli import main
 from scanner.formats import render
 from scanner.plan import Lack
@@ -22,6 +23,7 @@ from tests.managers import sha256
 from tests.reports import HOSTILE, a_line, a_report, everything
 from tests.repository_managers.fake_artifactory import CHAINGUARD, PYPI, FakeArtifactory
 from tests.repository_managers.vendors import SECRET, make_scene
+from tests.scenes import Scene, builds
 
 
 @pytest.fixture(autouse=True)
@@ -156,11 +158,32 @@ def test_the_proof_s_exit_status(demo_parts: Demo, capsys: pytest.CaptureFixture
     assert "cannot be read" in refused(capsys, "--verify", "done.json", "done.json", "--lock", "report.lock")
 
 
+def test_what_must_be_attested_is_promised_if_it_is(tmp_path: Path) -> None:
+    """The plan's promise and the scan's verdict stand on the same rung."""
+    sigstore = Sigstore()
+    ours, theirs = builds(tmp_path, {"demo/__init__.py": b"VERSION = '1.0'\n"})
+    scene = Scene(tmp_path)
+    scene.install(theirs)
+    folders = ["--index", str(ours.parent), "--upstream", str(theirs.parent), "--no-cache", "-q"]
+    terms = [*folders, "--min-evidence", "attested", "--trust-root", str(sigstore.write_trust_root(tmp_path / "trust"))]
+    plan = planned("dir:root", *terms)
+    assert [(item["name"], item["offer"]["lack"]) for item in plan["wait"]] == [("demo", "unproved")]
+    assert plan["coverage"]["promised"] == 0
+    statement = sigstore.provenance(sha256(ours.read_bytes()), ours.name, Signing())
+    ours.with_name(f"{ours.name}.provenance").write_text(json.dumps(statement))
+    plan = planned("dir:root", *terms)
+    [step] = plan["rebuild"]
+    assert (step["layer"], step["items"][0]["offer"]["evidence"]) == (None, "attested")
+    assert (plan["coverage"]["now"], plan["coverage"]["then"]) == (0.0, 100.0)
+
+
 def test_the_time_for_indexes_is_limited(demo_parts: Demo) -> None:
     assert main(["scan", f"oci-dir:{demo_parts.image}", *where(demo_parts), "-o", "json=report.json"]) == 0
     plan = planned("report.json", *where(demo_parts), "--limit", "index_seconds=0.000001")
-    assert {item["offer"]["lack"] for item in plan["wait"]} == {"not-asked", "changed"}
-    assert plan["rebuild"] == []
+    assert {item["name"]: item["offer"]["why"] for item in plan["wait"] if item["name"] != "blinker"} == {
+        "certifi": "the limit index_seconds is used up"
+    }
+    assert plan["coverage"]["promised"] == 2, "the report itself names these"
 
 
 @pytest.mark.parametrize("words", [Lack, Why])

@@ -46,7 +46,7 @@ _MIN_EVIDENCE = click.option(
     short_help="Say what could come from Chainguard and does not yet, and what to do for it.",
     epilog="""\b
 Examples:
-  cgscan plan registry.example/app:1.4 --index chainguard --upstream pypi -o table -o json=plan.json
+  cgscan plan registry.example/app:1.4 --index chainguard --upstream pypi -o json=plan.json
   cgscan plan report.json --base registry.example/base:3.11
   cgscan plan --manager pypi -o csv=stale.csv
   cgscan plan dir:~/.cache

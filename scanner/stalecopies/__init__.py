@@ -7,6 +7,6 @@ proxies         what a manager's proxy holds x Chainguard's indexes -> copies
 """
 
 from scanner.stalecopies.local import local_copies
-from scanner.stalecopies.proxies import Surveyed, proxy_copies
+from scanner.stalecopies.proxies import Surveyed, Terms, proxy_copies
 
-__all__ = ["Surveyed", "local_copies", "proxy_copies"]
+__all__ = ["Surveyed", "Terms", "local_copies", "proxy_copies"]

@@ -28,6 +28,8 @@ from scanner.threads import threads
 if TYPE_CHECKING:
     from packaging.utils import NormalizedName
 
+    from scanner.attesting import Attestor
+
 _PYPI: Final = ("pypi.org", "pypi.python.org", "files.pythonhosted.org")
 
 
@@ -46,22 +48,36 @@ class Surveyed:
     copies: tuple[ProxyCopy, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """How indexes are asked: ``jobs`` projects at a time, until ``deadline`` (:func:`time.monotonic`).
+
+    What is left then is unclear. ``attestor`` None asks for no attestations.
+    """
+
+    attestor: Attestor | None = None
+    jobs: int = 4
+    deadline: float = math.inf
+
+
+_DEFAULT: Final = Terms()
+
+
 def proxy_copies(
-    name: str, role: Role, manager: Manager, indexes: Sequence[Index], *, jobs: int = 4, deadline: float | None = None
+    name: str, role: Role, manager: Manager, indexes: Sequence[Index], terms: Terms = _DEFAULT
 ) -> Surveyed:
     """Ask a manager for all that it has fetched, and the indexes for what there is instead.
 
-    ``name`` and ``role`` are those of the index behind which it is; projects that are not asked for until ``deadline``
-    (:func:`time.monotonic`) are unclear. Raises
+    ``name`` and ``role`` are those of the index behind which it is. Raises
     :class:`scanner.errors.IndexUnavailable` where the manager does not answer; a project that an index of Chainguard's
     does not answer for has no replacement.
     """
     known = {one.name: one for one in manager.repositories()}
-    survey = _Survey(name=name, role=role, repositories=known, indexes=indexes, deadline=deadline or math.inf)
+    survey = _Survey(name=name, role=role, repositories=known, indexes=indexes, terms=terms)
     by_project: dict[NormalizedName, list[Retrieved]] = {}
     for entry in manager.retrieved():
         by_project.setdefault(entry.project, []).append(entry)
-    with threads(jobs) as pool:
+    with threads(terms.jobs) as pool:
         judged = [pair for pairs in pool.map(survey.judge, by_project.items()) for pair in pairs]
     counted = Counter(whose for whose, _ in judged)
     copies = sorted((copy for _, copy in judged if copy is not None), key=_order)
@@ -88,14 +104,14 @@ class _Survey:
     role: Role
     repositories: Mapping[str, Repository]
     indexes: Sequence[Index]
-    deadline: float
+    terms: Terms
 
     def judge(self, stored: tuple[NormalizedName, Iterable[Retrieved]]) -> list[tuple[_Whose, ProxyCopy | None]]:
         """The files of one project."""
         project, entries = stored
-        if time.monotonic() > self.deadline:
+        if time.monotonic() > self.terms.deadline:
             return [(_Whose.UNCLEAR, None) for _ in entries]
-        return list(self._judged(Shelf(project, self.indexes), entries))
+        return list(self._judged(Shelf(project, self.indexes, attestor=self.terms.attestor), entries))
 
     def _judged(self, shelf: Shelf, entries: Iterable[Retrieved]) -> Iterator[tuple[_Whose, ProxyCopy | None]]:
         own = {file.sha256 for _, file in shelf.own}

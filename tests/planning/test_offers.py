@@ -70,6 +70,11 @@ def test_a_remediated_one_alone_is_a_promise_too(tmp_path: Path) -> None:
     assert found.lack is Lack.OTHER_VERSIONS
 
 
+def test_a_release_is_the_same_however_it_is_spelled(tmp_path: Path) -> None:
+    found = offer([wheel(tmp_path, "1.0.0+cgr.3")])
+    assert (found.remediated, found.later, found.promises) == ("1.0.0+cgr.3", None, True)
+
+
 def test_the_nearest_later_release_that_fits(tmp_path: Path) -> None:
     tags = {"1.1": "cp312-cp312-" + LINUX, "1.2rc1": "py3-none-any", "1.3": "py3-none-any", "2.0": "py3-none-any"}
     wheels = [wheel(tmp_path / version, version, tag) for version, tag in tags.items()]

@@ -16,7 +16,7 @@ from scanner.index import IndexSpec, Role
 from scanner.manager import Holds, Repository, Retrieved
 from scanner.managers import open_manager
 from scanner.plan import ManagerStanding
-from scanner.stalecopies import Surveyed, proxy_copies
+from scanner.stalecopies import Surveyed, Terms, proxy_copies
 from tests import scenes
 from tests.repository_managers.fake_artifactory import ALL, CHAINGUARD, LOCAL, PYPI, FakeArtifactory, Item
 from tests.repository_managers.vendors import LIMITS, Scene, index, make_scene
@@ -197,5 +197,5 @@ def test_an_index_that_does_not_answer_gives_no_replacement(tmp_path: Path) -> N
 def test_what_there_was_no_time_to_ask_for_is_unclear(tmp_path: Path) -> None:
     wheel = make_wheel(tmp_path, "demo", "1.0", {"demo.py": b""}, sbom=True)
     shelf = scenes.Shelf(wheels=[wheel], role=Role.CHAINGUARD)
-    found = proxy_copies("pypi", Role.UPSTREAM, _Manager(stored(wheel.name)), [shelf], deadline=1e-9)
+    found = proxy_copies("pypi", Role.UPSTREAM, _Manager(stored(wheel.name)), [shelf], Terms(deadline=1e-9))
     assert (found.copies, found.standing.unclear) == ((), 1)
