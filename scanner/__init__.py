@@ -30,6 +30,7 @@ Words: pure values, no I/O of their own
     checkup         what a check-up of the configuration found, as values
     decoding        JSON of strangers -> values, by their annotations, with every fault
     stale           copies in proxies and local caches that keep Chainguard's build away, as values
+    lockfile        entries of lock files, and whether they let Chainguard's bytes in, as values
     owner           Owner: which package owns a file, and the digest it has for it
     rpmheader       one package of rpm's: its files
     rpmdb           rpm's package database in its three forms -> packages
@@ -96,6 +97,9 @@ Reasoning: pure, in the order of the data
     stalecopies     a manager's proxy, a scanned cache x Chainguard's indexes -> stale copies
     planning        reports x offers -> a plan
     proof           two reports of a target -> what moved to Chainguard, what did not and why
+    builtwheels     the wheels of a version that Chainguard built, by evidence
+    lockfiles       the text of a lock file -> its entries with their places; changed places -> the text
+    acceptance      entries of a lock file x Chainguard's wheels -> what they accept; pure
     formats         report -> text: table, json, yaml, csv, markdown, sarif, cyclonedx, spdx
 
 Putting together
@@ -107,11 +111,13 @@ Putting together
     values          one setting as a person writes it -> what it means
     config          flags, environment, file -> one frozen Settings
     run             settings -> reports -> outputs
+    lockdisk        lock files on disk: read with what they include, written whole or not at all
     wanted          reports, requirements and names -> which projects and versions a snapshot is to have
     pulling         what is wanted x indexes -> a snapshot
     doctor          is the configuration right, do indexes serve what it says; the repositories of a manager
     drafting        targets, reports, managers -> a plan
     proving         the report before, the new build -> a proof of what moved
+    locking         lock files x indexes -> what they accept; hashes written
     purging         what is to be deleted -> deletions one after the other, and how each ended
     display         progress on a terminal
     cli             parse, call, print, exit status

@@ -98,6 +98,14 @@ class Limits:
     """One request to an index or registry, until the first byte and between two."""
     index_seconds: float = 900.0
     """All work with indexes in one scan."""
+    lock: int = 32 * MIB
+    """One lock file."""
+    lock_values: int = 1_000_000
+    """Values in one lock file: every string, number, list, table and part of a key; of a requirements file, lines."""
+    lock_depth: int = 32
+    """Lists and tables inside one another in a lock file, and parts of one dotted key."""
+    lock_files: int = 64
+    """Files that requirements files name with ``-r`` and ``-c``, and that are read too."""
     cache: int = 4 * GIB
     """All that is remembered between scans, on disk; what was used least recently is forgotten first."""
 

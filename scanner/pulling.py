@@ -28,7 +28,7 @@ from scanner.run import client_of, indexes_of, options_of, store_of
 from scanner.snapshot import Snapshot, Source, WritableSnapshot
 from scanner.store import NoStore
 from scanner.threads import threads
-from scanner.wanted import Want, wants_of_report, wants_of_requirements, wants_of_words
+from scanner.wanted import Want, wants_of_lock, wants_of_report, wants_of_requirements, wants_of_words
 
 if TYPE_CHECKING:
     from scanner.config import Settings
@@ -40,7 +40,7 @@ _ELSEWHERE: Final = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """What is to be pulled, as a person says it: names, reports or TARGETs, files of requirements.
+    """What is to be pulled, as a person says it: names, reports or TARGETs, files of requirements, lock files.
 
     An answer that is less than ``fresh`` seconds old is not asked for again.
     """
@@ -48,6 +48,7 @@ class Asked:
     names: Sequence[str] = ()
     needed_for: Sequence[str] = ()
     requirements: Sequence[str] = ()
+    locks: Sequence[str] = ()
     fresh: float
 
 
@@ -104,9 +105,13 @@ def _asked_for(asked: Asked, settings: Settings) -> tuple[list[Want], list[Refer
         wants += wants_of_report(Path(text), limits=settings.limits)
     for text in asked.requirements:
         wants += wants_of_requirements(Path(text), platform, limits=settings.limits)
+    for text in asked.locks:
+        wants += wants_of_lock(Path(text), platform, limits=settings.limits)
     targets = [parse_reference(text) for text in asked.needed_for if text not in reports]
     if not wants and not targets and not reports:
-        raise UsageError("nothing to pull is named", hint="name projects, --for a TARGET or report, or --requirements")
+        raise UsageError(
+            "nothing to pull is named", hint="name projects, --for a TARGET or report, --requirements or --lock"
+        )
     return list(dict.fromkeys(wants)), targets
 
 

@@ -1,4 +1,4 @@
-"""What a snapshot is to have: projects and versions out of reports, lists of requirements, names, a proxy's content.
+"""What a snapshot is to have: projects and versions out of reports, requirements, lock files, names, a proxy's content.
 
 A report says for which interpreter and platform a distribution was installed; a list and a name say neither, so they
 want the wheels of every interpreter.
@@ -18,6 +18,7 @@ from packaging.version import InvalidVersion, Version
 
 from scanner.errors import ConfigError, UsageError
 from scanner.image import Platform
+from scanner.lockdisk import read_locks
 from scanner.report import Integrity, Origin, Report
 from scanner.reportfile import read_reports
 
@@ -26,9 +27,8 @@ if TYPE_CHECKING:
     from scanner.manager import Retrieved
 
 _NOT_ASKED_FOR: Final = frozenset({Origin.OS, Origin.CONDA})
-_LOCKS: Final = frozenset(
-    {"uv.lock", "poetry.lock", "pdm.lock", "Pipfile.lock", "conda-lock.yml", "pixi.lock", "pyproject.toml"}
-)
+_LOCKS: Final = frozenset({"uv.lock", "poetry.lock", "pdm.lock", "Pipfile.lock"})
+_NOT_READ: Final = frozenset({"conda-lock.yml", "pixi.lock", "pyproject.toml"})
 _SAYS_WHERE: Final = re.compile(
     r"(?:-i|-f|--(?:index-url|extra-index-url|find-links|trusted-host|no-index|pre|prefer-binary|require-hashes"
     r"|only-binary|no-binary))(?=[\s=]|$)"
@@ -66,8 +66,10 @@ def wants_of_words(words: Iterable[str], platform: Platform | None) -> Iterator[
 def wants_of_requirements(path: Path, platform: Platform | None, *, limits: Limits) -> list[Want]:
     """The projects that a requirements file pins with ``==``; :class:`ConfigError` with every line that does not."""
     if path.name in _LOCKS or (path.name.startswith("pylock.") and path.suffix == ".toml"):
+        raise UsageError(f"{path}: no requirements file", hint=f"name it with --lock {path.name}")
+    if path.name in _NOT_READ:
         raise UsageError(
-            f"{path}: not read yet, lines of a requirements file are",
+            f"{path}: not read, lines of a requirements file are",
             hint="write one out of it, for example with 'uv export --format requirements-txt'",
         )
     wants: list[Want] = []
@@ -82,6 +84,24 @@ def wants_of_requirements(path: Path, platform: Platform | None, *, limits: Limi
             faults.append(f"line {number}: {problem}")
     if faults:
         raise ConfigError(f"{path}: cannot be pulled as it is", faults=faults, hint="pin every project: NAME==VERSION")
+    return wants
+
+
+def wants_of_lock(path: Path, platform: Platform | None, *, limits: Limits) -> list[Want]:
+    """The versions that a lock file pins; what is from no index is left out.
+
+    Raises :class:`ConfigError` with every entry that is pinned to no version, and what :func:`read_locks` raises.
+    """
+    wants: list[Want] = []
+    faults: list[str] = []
+    for name, lock, _ in read_locks([str(path)], limits=limits):
+        for entry in lock.entries:
+            if entry.apart is None and entry.version is None:
+                faults.append(f"{name}: line {entry.line}: {entry.project} is pinned to no version")
+            elif entry.apart is None:
+                wants.append(Want(project=entry.project, version=entry.version, platform=platform))
+    if faults:
+        raise ConfigError(f"{path}: cannot be pulled as it is", faults=faults, hint="lock every project: NAME==VERSION")
     return wants
 
 

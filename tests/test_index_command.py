@@ -325,7 +325,7 @@ def test_show(wheel: Callable[..., Path], tmp_path: Path, capsys: pytest.Capture
         (["pull", "a.cgindex", "one==1.*"], "'one==1.*': one is not pinned with =="),
         (["pull", "a.cgindex", "not a name"], "'not a name': no requirement"),
         (["pull", "a.cgindex", "--requirements", "none.txt"], "none.txt: cannot be read"),
-        (["pull", "a.cgindex", "--requirements", "uv.lock"], "uv.lock: not read yet"),
+        (["pull", "a.cgindex", "--requirements", "uv.lock"], "uv.lock: no requirements file"),
         (["pull", "a.cgindex", "--requirements", "loose.txt"], "line 2: two is not pinned with ==; line 3: the option"),
         (["pull", "a.cgindex", "--requirements", "secret.txt"], "line 1: a requirement with a URL"),
         (["pull", "a.cgindex", "--for", "text.json"], "text.json: no JSON"),

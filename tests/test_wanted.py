@@ -15,7 +15,15 @@ from scanner.image import Platform
 from scanner.limits import DEFAULT_LIMITS, Limits
 from scanner.manager import Retrieved
 from scanner.report import Integrity, Origin, as_object
-from scanner.wanted import Want, wants_of_report, wants_of_requirements, wants_of_retrieved, wants_of_words
+from scanner.wanted import (
+    Want,
+    wants_of_lock,
+    wants_of_report,
+    wants_of_requirements,
+    wants_of_retrieved,
+    wants_of_words,
+)
+from tests.lockfiles.samples import SAMPLES
 from tests.reports import a_line, a_match, a_report
 
 HERE = Platform.parse("linux/arm64")
@@ -55,10 +63,35 @@ def test_all_faults_are_told_with_their_lines(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["uv.lock", "poetry.lock", "pylock.toml", "pylock.dev.toml", "Pipfile.lock"])
-def test_lock_files_are_not_read_yet(tmp_path: Path, name: str) -> None:
+def test_lock_files_are_no_requirements(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text("")
-    with pytest.raises(UsageError, match="not read yet"):
+    with pytest.raises(UsageError, match="no requirements file") as told:
         wants_of_requirements(tmp_path / name, HERE, limits=DEFAULT_LIMITS)
+    assert told.value.hint == f"name it with --lock {name}"
+
+
+@pytest.mark.parametrize("name", sorted(SAMPLES))
+def test_what_a_lock_file_pins(tmp_path: Path, name: str) -> None:
+    """What is from no index, the project itself among it, is left out."""
+    path = tmp_path / SAMPLES[name][0]
+    path.write_text(SAMPLES[name][1])
+    assert wants_of_lock(path, HERE, limits=DEFAULT_LIMITS) == [
+        Want(project=canonicalize_name("demo"), version=Version("1.0"), platform=HERE)
+    ]
+
+
+def test_what_a_lock_file_includes_and_does_not_pin(tmp_path: Path) -> None:
+    (tmp_path / "requirements.txt").write_text("-r more.txt\na==1\n-e ./b\n")
+    (tmp_path / "more.txt").write_text("c==2\n")
+    wants = wants_of_lock(tmp_path / "requirements.txt", HERE, limits=DEFAULT_LIMITS)
+    assert [(want.project, str(want.version)) for want in wants] == [("a", "1"), ("c", "2")]
+    (tmp_path / "more.txt").write_text("c==2\n\nd>=1\ne\n")
+    with pytest.raises(ConfigError) as told:
+        wants_of_lock(tmp_path / "requirements.txt", HERE, limits=DEFAULT_LIMITS)
+    assert [fault.rpartition("more.txt: ")[2] for fault in told.value.faults] == [
+        "line 3: d is pinned to no version",
+        "line 4: e is pinned to no version",
+    ]
 
 
 def test_a_file_is_bounded_text(tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ def index() -> None:
 Examples:
   cgscan index pull app.cgindex --for registry.example/app:1.4 --index chainguard --upstream pypi
   cgscan index pull app.cgindex --for report.json --requirements requirements.txt
+  cgscan index pull app.cgindex --lock uv.lock
   cgscan index pull app.cgindex flask==3.0.2 numpy --max-age 0
 
 \b
@@ -53,6 +54,13 @@ Exit status:
     help="What the lines NAME==VERSION of a requirements file name; repeatable.",
 )
 @click.option(
+    "--lock",
+    "locks",
+    metavar="FILE",
+    multiple=True,
+    help="What a lock file pins: of uv, Poetry, PDM, Pipenv or pip; repeatable.",
+)
+@click.option(
     "--max-age",
     metavar="HOURS",
     type=float,
@@ -75,7 +83,7 @@ def pull(context: click.Context, /, file: str, projects: tuple[str, ...], **flag
 
     run = context.ensure_object(Run)
     run.busy, run.quiet = True, flags["quiet"]
-    lists = {name: flags.pop(name) for name in ("needed_for", "requirements")}
+    lists = {name: flags.pop(name) for name in ("needed_for", "requirements", "locks")}
     asked = Asked(names=projects, fresh=flags.pop("max_age") * 3600, **lists)
     settings = gather(flags, os.environ)
     with bars(off=run.quiet or flags["no_progress"]) as progress:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from scanner.cli.lockfile import LOCKS, is_alone, judged_locks, planned_locks
 from scanner.cli.options import (
     CACHE,
     DEBUG,
@@ -50,6 +52,7 @@ Examples:
   cgscan plan report.json --base registry.example/base:3.11
   cgscan plan --manager pypi -o csv=stale.csv
   cgscan plan dir:~/.cache
+  cgscan plan --lock requirements.txt --index chainguard --upstream pypi --diff
   cgscan plan --verify report.json registry.example/app:1.5 --lock requirements.txt
 
 \b
@@ -76,14 +79,8 @@ Exit status:
 )
 @click.option("--verify", metavar="REPORT", help="Say what has moved since REPORT, and why the rest has not.")
 @click.option("--plan", "plan_file", metavar="FILE", help="With --verify: the plan whose promises count.")
-@click.option(
-    "--lock",
-    "locks",
-    metavar="FILE",
-    multiple=True,
-    help="With --verify: a lock file whose hashes may be the reason; repeatable.",
-)
 @options(
+    LOCKS,
     INDEXES,
     IMAGES,
     (OUTPUT, _MIN_EVIDENCE),
@@ -101,14 +98,15 @@ def plan(context: click.Context, /, targets: tuple[str, ...], **flags: Any) -> i
     """Say what in TARGETs could come from Chainguard and does not yet, grouped by what a person does about it.
 
     A TARGET is what 'cgscan scan' takes; a REPORT is a file of it (-o json=REPORT), whose name ends with .json.
-    Rebuild, purge in the manager, purge locally, unpin, wait; then the coverage now, and the one that it will be.
+    Rebuild, purge in the manager, purge locally, unpin (with --lock), wait; then the coverage now, and the one that it
+    will be. With --lock and no TARGET: which entries of the lock file accept Chainguard's bytes.
     """
     from scanner.config import gather, planned_outputs
     from scanner.run import check_folders, output_text
 
     run = context.ensure_object(Run)
     run.busy, run.quiet = True, flags["quiet"]
-    own = {name: flags.pop(name) for name in ("managers", "bases", "verify", "plan_file", "locks")}
+    own = {name: flags.pop(name) for name in ("managers", "bases", "verify", "plan_file", "locks", "write", "diff")}
     outputs = planned_outputs(flags.pop("output"))
     settings = gather(flags, os.environ)
     check_folders(outputs)
@@ -126,10 +124,16 @@ def _plan(
     from scanner.drafting import Asked, draft
     from scanner.formats.plans import render
 
-    if own["plan_file"] or own["locks"]:
-        raise UsageError("--plan and --lock say something of --verify", hint="name the report before: --verify REPORT")
+    if own["plan_file"]:
+        raise UsageError("--plan says something of --verify", hint="name the report before: --verify REPORT")
+    if is_alone(targets, own):
+        return planned_locks(own, settings, progress)
     asked = Asked(targets=targets, managers=own["managers"], bases=own["bases"])
     made = draft(asked, settings, progress=progress, note=note)
+    if own["locks"]:
+        from scanner.locking import pins_of
+
+        made = replace(made, unpin=pins_of(judged_locks(own, settings, progress)))
     return lambda name, look: render(made, name, look), 0
 
 
@@ -139,6 +143,7 @@ def _proof(
     from scanner.formats.proofs import render
     from scanner.proving import Asked, prove
 
+    is_alone(targets, own)
     if not targets:
         raise UsageError("what the new build is called is missing", hint="name the TARGET, or the file of its report")
     asked = Asked(
