@@ -85,6 +85,8 @@ Putting together
     pipeline        scan(): the whole way of the data
     yamlfile        a YAML file as plain data, bounded
     values          one setting as a person writes it -> what it means
+    sections        mappings of a configuration file, and keys that are none
+    entries         the indexes of a configuration file and of the command line -> IndexSpec
     config          flags, environment, file -> one frozen Settings
     run             settings -> reports -> outputs
     wanted          reports, requirements and names -> which projects and versions a snapshot is to have
