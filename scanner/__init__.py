@@ -34,6 +34,7 @@ Words: pure values, no I/O of their own
 Outside: the only modules that touch network, daemon and disk
     store           what is remembered between scans
     snapshot        what indexes have answered, in one file for a place without network
+    credentialhelper  a program that is asked for credentials, bounded in time and output
     http            the one client; the only module that imports httpx
     sources         reference -> Image: registry, daemon, archive, layout, directory, file
     indexes         configuration -> Index: simple pages, local trees; reading remote wheels

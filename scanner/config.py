@@ -140,7 +140,8 @@ def gather(flags: Mapping[str, object], environment: Mapping[str, str]) -> Setti
     given = {**around, **here}
     # (2) what is stored in files
     file = given.get("config") or _usual_file(environment)
-    stored = _from_file(file, faults) if file else {}
+    found = "config" not in given and file == Path(FILE_NAME)
+    stored = _from_file(file, faults, may_run=not found) if file else {}
     if "policy" in given:
         own = {setting.name for setting in _POLICY}
         stored = {name: value for name, value in stored.items() if name not in own}
@@ -262,7 +263,7 @@ def _tree(file: Path, faults: list[str]) -> Mapping[object, Any]:
     return mapping(read_yaml(file), str(file), faults)
 
 
-def _from_file(file: Path, faults: list[str]) -> dict[str, Any]:
+def _from_file(file: Path, faults: list[str], *, may_run: bool) -> dict[str, Any]:
     tree = _tree(file, faults)
     paths = [setting.file.partition(".") for setting in SETTINGS if setting.file]
     check_keys(tree, [head for head, _, _ in paths], "", faults)
@@ -276,7 +277,7 @@ def _from_file(file: Path, faults: list[str]) -> dict[str, Any]:
             raw = mapping(tree.get(head), head, []).get(tail) if tail else tree.get(head)
             rows += [(setting, setting.file, raw)] if raw is not None else []
     values = _read_all(rows, faults, file.parent)
-    values["index"] = file_indexes(tree.get("indexes"), file.parent, faults)
+    values["index"] = file_indexes(tree.get("indexes"), file.parent, faults, may_run=may_run)
     values["limit"] = _file_limits(tree.get("limits"), faults)
     return values
 

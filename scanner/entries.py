@@ -10,12 +10,15 @@ from typing import Any, Final
 from scanner.errors import UsageError
 from scanner.index import IndexSpec, Role
 from scanner.indexes.kinds import REMOTE, kind_of, simple_url
+from scanner.indexes.repository import repository_url
 from scanner.sections import check_keys, mapping
 from scanner.values import (
     Reader,
+    as_helper,
     as_kind,
     as_name,
     as_path,
+    as_repository,
     as_role,
     as_switch,
     as_url,
@@ -35,15 +38,26 @@ INDEX_KEYS: Final[Mapping[str, Reader]] = {
     "username_env": as_variable,
     "password_env": as_variable,
     "token_env": as_variable,
+    "keyring": as_switch,
+    "helper": as_helper,
+    "repository": as_repository,
 }
 """What an entry may say."""
+_WAYS: Final = ("token_env", "password_env", "helper", "keyring")
+_NO_COMMAND: Final = (
+    "this file was found in the working directory, and may be a stranger's; a command is run where the user's own "
+    "file says so, or one that is named with --config or CGSCAN_CONFIG"
+)
 
 
 # -- of a file
 
 
-def file_indexes(value: object, folder: Path, faults: list[str]) -> tuple[IndexSpec, ...]:
-    """The section ``indexes``; paths in it start at ``folder``. What cannot be read is a fault and left out."""
+def file_indexes(value: object, folder: Path, faults: list[str], *, may_run: bool) -> tuple[IndexSpec, ...]:
+    """The section ``indexes``; paths in it start at ``folder``. What cannot be read is a fault and left out.
+
+    ``may_run``: whether the file may name commands.
+    """
     if value is None:
         return ()
     if not isinstance(value, list):
@@ -55,11 +69,22 @@ def file_indexes(value: object, folder: Path, faults: list[str]) -> tuple[IndexS
         parts = _index_parts(entry, f"indexes[{place}]", own)
         if parts.get("name") in [spec.name for spec in specs]:
             own.append(f"indexes[{place}].name: {parts['name']} is the name of an index above")
+        if "helper" in parts and not may_run:
+            own.append(f"indexes[{place}].helper: {_NO_COMMAND}")
         faults.extend(own)
         if not own:
-            location = parts.pop("url", None) or str(folder / parts.pop("path"))
-            specs.append(IndexSpec(location=location, **parts))
+            specs.append(_spec(parts, folder))
     return tuple(specs)
+
+
+def _spec(parts: dict[str, Any], folder: Path) -> IndexSpec:
+    """An entry without faults."""
+    location = parts.pop("url", None) or str(folder / parts.pop("path"))
+    if repository := parts.get("repository"):
+        location = repository_url(location, parts.get("kind") or kind_of(location), repository)
+    if "/" in (parts.get("helper") or [""])[0]:
+        parts["helper"] = (str(folder / parts["helper"][0]), *parts["helper"][1:])
+    return IndexSpec(location=location, **parts)
 
 
 def _index_parts(value: object, where: str, faults: list[str]) -> dict[str, Any]:
@@ -77,6 +102,9 @@ def _index_parts(value: object, where: str, faults: list[str]) -> dict[str, Any]
         faults.append(f"{where}: needs one of url and path")
     if parts.get("built_only") and parts.get("role") is Role.UPSTREAM:
         faults.append(f"{where}.built_only: is for the role chainguard")
+    ways = [key for key in _WAYS if parts.get(key)]
+    if len(ways) > 1:
+        faults.append(f"{where}: says in several ways who asks: {', '.join(ways)}")
     faults.extend(f"{where}.{fault}" for fault in _faults_of_kind(parts))
     return parts
 
@@ -87,14 +115,20 @@ def _faults_of_kind(parts: Mapping[str, Any]) -> Iterator[str]:
     if url is None or url.startswith("file:"):
         if kind in REMOTE:
             yield f"kind: {kind} is for a url of https or http"
+        remote = [key for key in ("keyring", "helper", "repository") if parts.get(key)]
+        yield from (f"{key}: is for a url of https or http" for key in remote)
         return
     if kind not in (None, *REMOTE):
         yield f"kind: {kind} is for a path or a file:// URL"
         return
     try:
-        simple_url(url, kind or kind_of(url))
+        if repository := parts.get("repository"):
+            repository_url(url, kind or kind_of(url), repository)
+        else:
+            simple_url(url, kind or kind_of(url))
     except UsageError as problem:
-        yield f"url: {problem.message}{f'; {problem.hint}' if problem.hint else ''}"
+        key = "repository" if parts.get("repository") else "url"
+        yield f"{key}: {problem.message}{f'; {problem.hint}' if problem.hint else ''}"
 
 
 # -- of the command line and the environment

@@ -57,7 +57,7 @@ def _nexus(spec: IndexSpec, client: Client, limits: Limits) -> Manager:
 def _cloudsmith(spec: IndexSpec, client: Client, limits: Limits) -> Manager:
     from scanner.managers.cloudsmith import CloudsmithManager  # noqa: PLC0415
 
-    return CloudsmithManager(spec, client=client, limits=limits)
+    return CloudsmithManager(spec, client=client, limits=limits, repository=spec.repository)
 
 
 def _google(spec: IndexSpec, client: Client, limits: Limits) -> Manager:
