@@ -15,6 +15,7 @@ In reading order::
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from scanner.indexes.kinds import kind_of
@@ -36,6 +37,8 @@ def open_manager(spec: IndexSpec, *, client: Client, limits: Limits) -> Manager 
     Nothing is asked yet. :class:`scanner.errors.UsageError` where the index's URL does not tell where the manager is.
     """
     opened = _MANAGERS.get(spec.kind or kind_of(spec.location))
+    if client.offline:  # nobody will be asked, so nobody need say who we are
+        spec = replace(spec, keyring=False, helper=())
     return opened(spec, client, limits) if opened else None
 
 
