@@ -89,6 +89,7 @@ Putting together
     sections        mappings of a configuration file, and keys that are none
     entries         the indexes of a configuration file and of the command line -> IndexSpec
     config          flags, environment, file -> one frozen Settings
+    configschema    the settings as a JSON Schema, for editors
     run             settings -> reports -> outputs
     wanted          reports, requirements and names -> which projects and versions a snapshot is to have
     pulling         what is wanted x indexes -> a snapshot

@@ -169,7 +169,7 @@ def _of_policy(key: str) -> Reader:
     return read
 
 
-_MAY_BE_NONE: Final = frozenset({"guessed_names"})
+MAY_BE_NONE: Final = frozenset({"guessed_names"})
 """What a scan may do without: names that are asked of indexes may be somebody's secret."""
 
 
@@ -183,7 +183,7 @@ def as_limit(value: object) -> tuple[str, float]:
         suffix = next((suffix for suffix in _UNITS if amount.endswith(suffix)), "")
         text, unit = amount.removesuffix(suffix).strip(), _UNITS.get(suffix, 1)
     number = _number(text) * unit
-    if number < 0 or (number == 0 and name not in _MAY_BE_NONE):
+    if number < 0 or (number == 0 and name not in MAY_BE_NONE):
         raise ValueError(f"{shown(amount)} is not more than zero")
     if name.endswith("_seconds"):
         return name, number

@@ -16,6 +16,7 @@ import click
 
 from scanner import __version__
 from scanner.cli.cache import cache
+from scanner.cli.config import config
 from scanner.cli.explain import explain
 from scanner.cli.index import index
 from scanner.cli.scan import scan
@@ -43,7 +44,7 @@ def commands() -> None:
     """Prove which build of every Python distribution a container image runs."""
 
 
-for _command in (scan, explain, index, cache):
+for _command in (scan, explain, index, cache, config):
     commands.add_command(_command)
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from scanner.limits import Limits
     from scanner.manager import Manager
 
-__all__ = ["open_manager"]
+__all__ = ["WITH_MANAGERS", "open_manager"]
 
 _Open: TypeAlias = "Callable[[IndexSpec, Client, Limits], Manager]"
 
@@ -75,3 +75,5 @@ _MANAGERS: Final[Mapping[str, _Open]] = {
     "cloudsmith": _cloudsmith,
     "google": _google,
 }
+WITH_MANAGERS: Final = tuple(_MANAGERS)
+"""Kinds of indexes that tell what they have retrieved."""
