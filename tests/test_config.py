@@ -293,7 +293,7 @@ def test_a_file_that_lies_around_runs_no_command() -> None:
         ("helper: 'hunter2 | sh'", "indexes[0].helper: must be NAME"),
         ("helper: {a: hunter2}", "indexes[0].helper: must be NAME"),
         ("helper: [a, 7]", "indexes[0].helper: must be NAME"),
-        ("helper: [\"a\\nhunter2\"]", "indexes[0].helper: must be NAME"),
+        ('helper: ["a\\nhunter2"]', "indexes[0].helper: must be NAME"),
         ("repository: a b", "indexes[0].repository: must be the name of a repository"),
         ("keyring: perhaps", "indexes[0].keyring: perhaps is neither"),
         ("token_env: A, helper: x", "indexes[0]: says in several ways who asks: token_env, helper"),

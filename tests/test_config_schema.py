@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import jsonschema
+import jsonschema  # type: ignore[import-untyped]
 import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
@@ -145,4 +145,4 @@ def test_what_the_schema_takes_the_program_takes(
     except ConfigError as problem:
         # two formats on standard output, and blanks of Unicode: what only the program judges
         rest = [one for one in problem.faults if "two formats" not in one and "a text of one line" not in one]
-        assert not rest, document  # noqa: PT017
+        assert not rest, document

@@ -6,10 +6,16 @@ import email.utils
 import socket
 import ssl
 import time
+from typing import Final
+from urllib.request import getproxies
 
 import httpx
 
 from scanner.http.answers import CertificateRefused, HostUnreachable, RequestFailed
+
+_ABOUT_PROXIES: Final = (
+    "the environment names a proxy, which may be what is not reached (HTTPS_PROXY, HTTP_PROXY, NO_PROXY)"
+)
 
 
 def retry_after(response: httpx.Response) -> float:
@@ -38,7 +44,7 @@ def failure(problem: Exception, url: str) -> RequestFailed:
     if isinstance(problem, httpx.ProxyError):
         return RequestFailed(f"{url}: the proxy answered {said(problem)}", hint="HTTPS_PROXY or HTTP_PROXY names it")
     if isinstance(problem, httpx.ConnectError | httpx.ConnectTimeout):
-        return HostUnreachable(text)
+        return HostUnreachable(text, hint=_ABOUT_PROXIES if getproxies() else None)
     return RequestFailed(text)
 
 

@@ -159,10 +159,10 @@ def test_offline_nobody_is_asked(helper: Helper, opened: Open, tmp_path: Path) -
 class Ring(KeyringBackend):
     """A keyring in memory that notes what it is asked."""
 
-    priority = 1  # type: ignore[assignment]
+    priority = 1
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.kept: dict[tuple[str, str], str] = {}
         self.asked: list[tuple[str, str | None]] = []
         self.problem: Exception | None = None
@@ -179,7 +179,7 @@ class Ring(KeyringBackend):
             raise self.problem
         user = username or next((user for one, user in self.kept if one == service), None)
         password = self.kept.get((service, user or ""))
-        return keyring.credentials.SimpleCredential(user, password) if password else None
+        return keyring.credentials.SimpleCredential(user, password) if user and password else None
 
 
 @pytest.fixture
