@@ -23,8 +23,12 @@ Words: pure values, no I/O of their own
     cachefiles      what the caches of pip, uv, Poetry and PDM write beside artifacts and around them
     distribution    Installed, Vendored, WheelFile; Finding
     bytecode        what the name and the header of a .pyc say
+    attestation     what is signed about a wheel, and whose signatures count
     index           Index, IndexFile, Role, Evidence
+    vex             what OpenVEX documents say of the builds of a project
     manager         what a repository manager tells of a proxy: Repository, Retrieved; Manager, Deleting
+    checkup         what a check-up of the configuration found, as values
+    decoding        JSON of strangers -> values, by their annotations, with every fault
     stale           copies in proxies and local caches that keep Chainguard's build away, as values
     owner           Owner: which package owns a file, and the digest it has for it
     rpmheader       one package of rpm's: its files
@@ -36,9 +40,13 @@ Outside: the only modules that touch network, daemon and disk
     snapshot        what indexes have answered, in one file for a place without network
     credentialhelper  a program that is asked for credentials, bounded in time and output
     http            the one client; the only module that imports httpx
+    signatures      is a wheel's sha256 signed, and by whom; the only module that imports sigstore
     sources         reference -> Image: registry, daemon, archive, layout, directory, file
     indexes         configuration -> Index: simple pages, local trees; reading remote wheels
+    vexfeed         a feed of OpenVEX documents: asked, or from the store
     managers        a repository manager's own interface: what a proxy has fetched, and deleting it
+    toolstores      deleting single entries of the caches of pip, uv, Poetry and PDM
+    journal         what a purge has done, line by line, so that a second run goes on
 
 Reasoning: pure, in the order of the data
     inventory       what one layer holds: Entry, Inventory
@@ -56,11 +64,14 @@ Reasoning: pure, in the order of the data
     scripts         generated entry-point scripts: do they do what entry_points.txt says
     placement       where the members of a wheel stand: in an environment, in a wheel file
     match           files x candidate wheels -> the best explanation
+    attesting       what is signed for the wheels that explain something: asked for, checked, remembered
     candidates      which wheels may explain a distribution, and whose they are
+    earlier         wheels that indexes listed once, beside those that they list
     verdict         explanation -> origin, integrity, reason
     report          all of it for one target
     assessed        one distribution with its verdict; the terms of an assessment
     hearsay         what installers noted and folders are called, beside a verdict
+    available       what Chainguard offers of a release
     comparison      one distribution against the indexes, in widening circles
     vendors         distributions inside the files of another
     notes           what was done to changed files, in words
@@ -78,7 +89,15 @@ Reasoning: pure, in the order of the data
     hiding          does a layer hide anything that may be a distribution's
     lower           what lower layers still carry though it is hidden
     policy          report x policy -> passed, violations
-    formats         report -> text: table, json, yaml, csv, markdown
+    reportfile      a report's file -> the report, read as data from elsewhere
+    plan            what could come from Chainguard and does not yet, in steps, as values
+    planfile        a plan as JSON, and back
+    purge           stale copies x filters -> what is deleted, what is left and why
+    offers          what Chainguard's indexes have instead of a distribution, and why nothing
+    stalecopies     a manager's proxy, a scanned cache x Chainguard's indexes -> stale copies
+    planning        reports x offers -> a plan
+    proof           two reports of a target -> what moved to Chainguard, what did not and why
+    formats         report -> text: table, json, yaml, csv, markdown, sarif, cyclonedx, spdx
 
 Putting together
     secondlook      changed files read again, to say in what form they differ
@@ -93,6 +112,10 @@ Putting together
     run             settings -> reports -> outputs
     wanted          reports, requirements and names -> which projects and versions a snapshot is to have
     pulling         what is wanted x indexes -> a snapshot
+    doctor          is the configuration right, do indexes serve what it says; the repositories of a manager
+    drafting        targets, reports, managers -> a plan
+    proving         the report before, the new build -> a proof of what moved
+    purging         what is to be deleted -> deletions one after the other, and how each ended
     display         progress on a terminal
     cli             parse, call, print, exit status
 """

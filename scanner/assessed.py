@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from scanner.attesting import Attestor
 from scanner.distribution import Installed, WheelFile
 from scanner.forms import Form
 from scanner.image import Platform
@@ -29,7 +30,7 @@ class Terms:
     """On which terms a tree is assessed. ``layered`` is false for trees without layers.
 
     ``findings`` is false where only distributions are asked for. ``deadline`` is when the work with indexes ends
-    (:func:`time.monotonic`), where it began before this tree's.
+    (:func:`time.monotonic`), where it began before this tree's. ``attestor`` None asks for no attestations.
     """
 
     indexes: Sequence[Index]
@@ -37,6 +38,7 @@ class Terms:
     platform: Platform | None
     layered: bool
     prove: bool = False
+    attestor: Attestor | None = None
     jobs: int = 4
     findings: bool = True
     deadline: float | None = None

@@ -31,7 +31,7 @@ POINTER_SIZE: Final = 64 * KIB
 _SMALL: Final = 64 * KIB
 _ITEMS: Final = 1000
 _SQLITE_STEPS: Final = 5_000_000
-_FAULTS: Final = (ValueError, TypeError, LookupError, RecursionError, OverflowError, msgpack.UnpackException)
+FAULTS: Final = (ValueError, TypeError, LookupError, RecursionError, OverflowError, msgpack.UnpackException)
 _ANSWER: Final = re.compile(rb"cc=4,")
 _OLD_ANSWER: Final = re.compile(rb"cc=[0-3],")
 _URL: Final = re.compile(
@@ -135,7 +135,7 @@ def read_answer(data: bytes) -> Answer | None:
     found = _ANSWER.match(data)
     try:
         return _answer(data, found.end() if found else 0)
-    except _FAULTS:
+    except FAULTS:
         return None
 
 
@@ -214,7 +214,7 @@ def read_answers(database: bytes, limits: Limits) -> Iterator[Answer]:
     with contextlib.closing(sqlite3.connect(":memory:")) as connection:
         try:
             yield from _rows(connection, database, limits)
-        except (sqlite3.Error, *_FAULTS) as problem:
+        except (sqlite3.Error, *FAULTS) as problem:
             raise DatabaseUnreadable(f"the answers in it cannot be read to the end: {problem}") from problem
 
 
@@ -241,12 +241,17 @@ def _row(connection: sqlite3.Connection, key: bytes, head: bytes, most: int, num
         body += bytes(piece)
         if len(body) > most:
             raise ValueError("they are larger than the limit archive")
+    url, headers = read_head(head)
+    part = f"{number}/{unquote((url or '').rpartition('/')[2])}".rstrip("/")
+    return Answer(body=bytes(body), headers=headers, url=url, part=part)
+
+
+def read_head(head: bytes) -> tuple[str | None, dict[str, str]]:
+    """URL (without secrets) and headers of an entry of hishel's database; ValueError and its kin for what is none."""
     fields = dict(_fields(memoryview(head)))
     request = dict(_fields(fields["request"])) if "request" in fields else {}
     response = dict(_fields(fields["response"])) if "response" in fields else {}
-    url = without_secrets(_text(request.get("url")))
-    part = f"{number}/{unquote((url or '').rpartition('/')[2])}".rstrip("/")
-    return Answer(body=bytes(body), headers=_headers(response.get("headers")), url=url, part=part)
+    return without_secrets(_text(request.get("url"))), _headers(response.get("headers"))
 
 
 # --- uv's pointers ---
@@ -269,7 +274,7 @@ def read_pointer(data: bytes) -> Pointer | None:
     unpacker.feed(data)
     try:
         said = unpacker.unpack()
-    except _FAULTS:
+    except FAULTS:
         return None
     if isinstance(said, list) and len(said) == 2 and isinstance(said[1], list) and isinstance(said[0], list):
         said = said[1]  # a time stamp, and then the pointer

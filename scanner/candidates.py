@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
 from packaging.version import InvalidVersion, Version
 
+from scanner.attesting import Attestations, Attestor
 from scanner.digest import Digest
 from scanner.distribution import Identity, Origin
 from scanner.environment import Environment, fits
 from scanner.errors import IndexFailure
-from scanner.index import Evidence, Index, IndexFile, Role, Tier
+from scanner.index import Evidence, Held, Index, IndexFile, Recalling, Remembering, Role, Seen, Tier
 from scanner.match import Candidate
 
 if TYPE_CHECKING:
@@ -143,15 +145,26 @@ class Gathered:
 
 
 class Gathering:
-    """Candidates for one distribution. Wheels are read when they are needed and remembered by their index."""
+    """Candidates for one distribution. Wheels are read when they are needed and remembered by their index.
 
-    def __init__(self, question: Question, indexes: Sequence[Index]) -> None:
+    ``attestor`` None: nobody asks what is signed.
+    """
+
+    def __init__(self, question: Question, indexes: Sequence[Index], *, attestor: Attestor | None = None) -> None:
         self.question = question
+        self.attestations = Attestations(attestor)
         self.listing = Listing.ask(question.project, indexes)
         if question.also is not None and question.also.name != question.project:
             self.listing = self.listing.joined(Listing.ask(question.also.name, indexes))
         self._known: dict[Role, Sequence[tuple[Index, IndexFile]]] = {}
         self._origins: dict[Hashable, tuple[Origin, Evidence | None]] = {}
+        self._held: dict[tuple[str, NormalizedName], dict[Digest, Held]] = {}
+
+    @property
+    def projects(self) -> Sequence[NormalizedName]:
+        """What it may be: one project, or two where its metadata and its folder disagree."""
+        also = self.question.also
+        return [self.question.project] if also is None else [*dict.fromkeys([self.question.project, also.name])]
 
     def gather(self, *, wide: bool, whole: frozenset[str] = frozenset()) -> Gathered:
         """The wheels of this version: of the installed tags and pure ones, or ``wide``, all that fit.
@@ -161,12 +174,12 @@ class Gathering:
         found = Gathered()
         taken: set[Digest] = set()
         for role in (Role.UPSTREAM, Role.CHAINGUARD):
-            for index, file in self._of_version(role):
+            for index, file in self.of_version(role):
                 if self._is_asked_for(file, wide=wide):
                     self._take(found, taken, index, file, whole=file.filename in whole)
         return found
 
-    def _of_version(self, role: Role) -> Sequence[tuple[Index, IndexFile]]:
+    def of_version(self, role: Role) -> Sequence[tuple[Index, IndexFile]]:
         """The wheels of this version, looked up once."""
         if role not in self._known:
             self._known[role] = [
@@ -195,7 +208,7 @@ class Gathering:
         found = Gathered()
         taken: set[Digest] = set()
         for role in (Role.UPSTREAM, Role.CHAINGUARD):
-            others = [(index, file) for index, file in self._of_version(role) if not self._fits(file)]
+            others = [(index, file) for index, file in self.of_version(role) if not self.fits(file)]
             for index, file in sorted(others, key=lambda pair: "linux" not in pair[1].filename)[:_ELSEWHERE]:
                 self._take(found, taken, index, file, whole=False)
         return found
@@ -203,20 +216,22 @@ class Gathering:
     def _is_asked_for(self, file: IndexFile, *, wide: bool) -> bool:
         assert file.wheel is not None
         if wide or not self.question.tags:
-            return self._fits(file)
+            return self.fits(file)
         own = {str(tag) for tag in file.wheel.tags}
         return bool(own & self.question.tags) or all(tag.platform == "any" for tag in file.wheel.tags)
 
-    def _fits(self, file: IndexFile) -> bool:
+    def fits(self, file: IndexFile) -> bool:
+        """Whether a wheel is for the interpreter and platform."""
         question = self.question
         tags = file.wheel.tags if file.wheel else ()
         return fits(tags, question.environment, question.platform, musl=question.musl)
 
     def _take(self, found: Gathered, taken: set[Digest], index: Index, file: IndexFile, *, whole: bool) -> None:
         if file.sha256 in taken:
+            self.note(index, file)
             return  # the same bytes are there already; upstream indexes come first, so they are upstream's
         try:
-            contents = index.wheel(file, whole=whole)
+            contents = self.attestations.proved(index.name, file) or index.wheel(file, whole=whole)
         except IndexFailure as problem:
             found.failures.append(f"{index.name}: {problem.message}")
             return
@@ -224,6 +239,7 @@ class Gathering:
             if contents.sha256 in taken:
                 return
             taken.add(contents.sha256)
+        self.note(index, file)
         origin, evidence = self.origin(index, file, contents)
         found.candidates.append(
             Candidate(index=index.name, file=file, contents=contents, origin=origin, evidence=evidence)
@@ -234,8 +250,8 @@ class Gathering:
         found = {
             file.wheel.version
             for role in (Role.UPSTREAM, Role.CHAINGUARD)
-            for _, file in self._of_version(role)
-            if file.wheel is not None and self._fits(file)
+            for _, file in self.of_version(role)
+            if file.wheel is not None and self.fits(file)
         }
         return sorted(found, key=lambda version: (not version.is_prerelease, version), reverse=True)
 
@@ -244,11 +260,19 @@ class Gathering:
         return [
             (index, file)
             for role in (Role.UPSTREAM, Role.CHAINGUARD)
-            for index, file in self._of_version(role)
-            if file.wheel is not None and file.wheel.version == version and self._fits(file)
+            for index, file in self.of_version(role)
+            if file.wheel is not None and file.wheel.version == version and self.fits(file)
         ]
 
     # --- evidence ---
+
+    def attest(self, candidate: Candidate) -> bool:
+        """Ask what is signed about a wheel that explains something; whether that says more of it than was known."""
+        index = next((one for one, _ in self.listing.files if one.name == candidate.index), None)
+        if index is None or candidate.seen is not None or candidate.origin is Origin.UPSTREAM:
+            return False  # not listed any more, so there is nobody to ask; or PyPI's, whatever else is said of it
+        self._origins.clear()
+        return self.attestations.ask(index, candidate.file, candidate.contents)
 
     def origin(self, index: Index, file: IndexFile, contents: WheelContents | None) -> tuple[Origin, Evidence | None]:
         """Whose a listed wheel is, and why it counts as Chainguard's. ``contents`` None: its SBOM is not known."""
@@ -267,20 +291,58 @@ class Gathering:
         return (Origin.CHAINGUARD if evidence else Origin.UNKNOWN), evidence
 
     def _evidence(
-        self, index: Index, file: IndexFile, contents: WheelContents | None, sha256: Digest | None
+        self,
+        index: Index,
+        file: IndexFile,
+        contents: WheelContents | None,
+        sha256: Digest | None,
+        seen: Seen | None = None,
     ) -> Evidence | None:
-        """The strongest rung that holds."""
+        """The strongest rung that holds; for a wheel that was ``seen`` earlier, that held then and holds now."""
+        if seen is None and contents is not None and contents.proved and self.attestations.holds(index.name, file):
+            return Evidence.ATTESTED
         sbom = contents is not None and contents.claims_chainguard
         built = file.tier is Tier.BUILT
-        remediated = _remediation(file) is not None
+        remediated = remediation(file) is not None
         # that an index serves built wheels only says nothing of a source archive that may be PyPI's
-        if index.built_only and (file.wheel is not None or self._upstream_serves_other_bytes(file)):
+        built_only = index.built_only and (seen is None or seen.built_only)
+        if built_only and (file.wheel is not None or self._upstream_serves_other_bytes(file)):
             return Evidence.BUILT_ONLY
-        if (sbom or built or remediated) and sha256 is not None and self._upstream_serves_other_bytes(file):
+        claimed = (sbom or built or remediated) and sha256 is not None
+        if claimed and (seen is None or seen.not_upstream) and self._upstream_serves_other_bytes(file):
             return Evidence.NOT_UPSTREAM
         if built:
             return Evidence.PATH
         return Evidence.SBOM if sbom else None
+
+    def origin_of_earlier(self, index: Index, seen: Seen, contents: WheelContents) -> tuple[Origin, Evidence | None]:
+        """Whose a wheel is that an index listed once: PyPI's if upstream served its bytes then or serves them now."""
+        sha256 = seen.file.sha256
+        if index.role is Role.UPSTREAM or seen.upstream or seen.file.tier is Tier.FALLBACK:
+            return Origin.UPSTREAM, None
+        if sha256 is None or self.listing.upstream_has(sha256) or sha256 in self._upstream_had:
+            return Origin.UPSTREAM, None
+        evidence = self._evidence(index, seen.file, contents, sha256, seen)
+        return (Origin.CHAINGUARD if evidence else Origin.UNKNOWN), evidence
+
+    def earlier(self, role: Role) -> Sequence[tuple[Index, Seen]]:
+        """What the indexes of a role that have answered listed once of the project, and do not list any more."""
+        found: list[tuple[Index, Seen]] = []
+        for index, project in self._pairs:
+            if index.role is role and isinstance(index, Recalling):
+                with suppress(IndexFailure):  # of two projects it may have answered for one
+                    found += [(index, seen) for seen in index.earlier(project)]
+        return found
+
+    @property
+    def _pairs(self) -> Iterator[tuple[Index, NormalizedName]]:
+        """The indexes that have answered, and what they were asked for."""
+        indexes = {id(index): index for index, _ in self.listing.files}
+        return ((index, project) for index in indexes.values() for project in self.projects)
+
+    @cached_property
+    def _upstream_had(self) -> frozenset[Digest | None]:
+        return frozenset(seen.file.sha256 for _, seen in self.earlier(Role.UPSTREAM))
 
     def _upstream_serves_other_bytes(self, file: IndexFile) -> bool:
         """Whether upstream was asked and has no file of that name, or one whose sha256 it tells (it is another one)."""
@@ -288,40 +350,26 @@ class Gathering:
             return False
         return all(other.sha256 is not None for other in self.listing.upstream_files(file.filename))
 
-    # --- what Chainguard offers ---
+    # --- what is kept ---
 
-    def same_version(self) -> str | None:
-        """The file name of a wheel of this version that Chainguard built for this interpreter and platform."""
-        for index, file in self._of_version(Role.CHAINGUARD):
-            if file.yanked or not self._fits(file):
-                continue
-            origin, _ = self.origin(index, file, None)
-            if origin is Origin.UNKNOWN:
-                try:
-                    origin, _ = self.origin(index, file, index.wheel(file))
-                except IndexFailure:
-                    continue
-            if origin is Origin.CHAINGUARD:
-                return file.filename
-        return None
+    def note(self, index: Index, file: IndexFile) -> None:
+        """A listed wheel was looked at, and what holds of it is known."""
+        sha256 = file.sha256
+        if sha256 is None or file.wheel is None or not isinstance(index, Remembering):
+            return
+        upstream = file.tier is Tier.FALLBACK or self.listing.upstream_has(sha256)
+        held = Held(file=file, upstream=upstream, not_upstream=not upstream and self._upstream_serves_other_bytes(file))
+        self._held.setdefault((index.name, file.wheel.project), {})[sha256] = held
 
-    def remediated(self) -> str | None:
-        """The highest ``+cgr.N`` version of this release that fits."""
-        wanted = self.question.parsed
-        found: list[Version] = []
-        for index, files in self.listing.files:
-            for file in files if index.role is Role.CHAINGUARD else ():
-                if "cgr" not in file.filename.lower():
-                    continue
-                name = file.wheel
-                if wanted is None or name is None or _remediation(file) is None or file.tier is Tier.FALLBACK:
-                    continue
-                if name.version.public == wanted.public and self._fits(file):
-                    found.append(name.version)
-        return str(max(found)) if found else None
+    def remember(self) -> None:
+        """Have each index that has answered keep what was noted of its wheels, and that they are still listed."""
+        for index, project in self._pairs:
+            if isinstance(index, Remembering):
+                with suppress(IndexFailure):  # of two projects it may have answered for one
+                    index.remember(project, [*self._held.get((index.name, project), {}).values()])
 
 
-def _remediation(file: IndexFile) -> int | None:
+def remediation(file: IndexFile) -> int | None:
     """N of a ``+cgr.N`` version."""
     name = file.wheel
     found = _REMEDIATED.fullmatch(name.version.local or "") if name else None

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
+from scanner.attestation import CHAINGUARD, Signer, read_signers
 from scanner.entries import asked_indexes, file_indexes, is_there
 from scanner.errors import CgscanError, ConfigError
 from scanner.image import Platform
@@ -26,15 +27,18 @@ from scanner.sections import check_keys, mapping
 from scanner.values import (
     Output,
     Reader,
+    as_attestations,
     as_coverage,
     as_evidence,
     as_explained_output,
     as_fail_on,
+    as_feed,
     as_host,
     as_jobs,
     as_limit,
     as_output,
     as_path,
+    as_planned_output,
     as_platform,
     as_scope,
     as_switch,
@@ -61,9 +65,13 @@ class Settings:
     authfile: Path | None = None
     offline: bool = False
     prove: bool = False
+    attestations: str = "auto"
+    trust_root: Path | None = None
+    signers: tuple[Signer, ...] = CHAINGUARD
     lazy: bool = False
     check_bytecode: bool = False
     cache_dir: Path | None = None
+    vex: str | None = None
     jobs: int = 4
     file: Path | None = None
 
@@ -122,10 +130,15 @@ SETTINGS: Final = (
     Setting(name="no_cache", read=as_switch),
     Setting(name="cache_dir", read=as_path, file="cache_dir"),
     Setting(name="prove", read=as_switch),
+    Setting(name="attestations", read=as_attestations, file="attestations"),
+    Setting(name="trust_root", read=as_path, file="trust_root"),
     Setting(name="lazy", read=as_switch, file="lazy"),
     Setting(name="check_bytecode", read=as_switch),
+    Setting(name="vex", read=as_feed, file="vex"),
     Setting(name="jobs", read=as_jobs, file="jobs"),
 )
+_SIGNERS: Final = "identities"
+"""The key of whose signatures count: several lines each, so only in the file."""
 _POLICY: Final = tuple(setting for setting in SETTINGS if (setting.file or "").startswith("policy."))
 
 
@@ -166,7 +179,8 @@ def _refusal(faults: Sequence[str], file: Path | None) -> ConfigError:
 def _settled(
     values: Mapping[str, Any], specs: tuple[IndexSpec, ...], file: Path | None, environment: Mapping[str, str]
 ) -> Settings:
-    same = ("platform", "ca_file", "authfile", "offline", "prove", "lazy", "check_bytecode", "jobs")
+    same = ["platform", "ca_file", "authfile", "offline", "prove", "attestations", "trust_root", "signers", "lazy"]
+    same += ["check_bytecode", "jobs"]
     policy = {key: values[key] for key in ("min_coverage", "min_evidence") if key in values}
     return Settings(
         indexes=specs,
@@ -176,6 +190,7 @@ def _settled(
         limits=replace(DEFAULT_LIMITS, **values["limit"]),
         plain_http=frozenset(values.get("plain_http", ())),
         cache_dir=None if values.get("no_cache") else values.get("cache_dir") or usual_cache(environment),
+        vex=str(values["vex"]) if "vex" in values else None,
         file=file,
         **{name: values[name] for name in same if name in values},
     )
@@ -186,14 +201,51 @@ def explained_outputs(texts: Sequence[str]) -> tuple[Output, ...]:
 
     Raises :class:`scanner.errors.ConfigError` with every fault.
     """
+    return _own_outputs(texts, as_explained_output)
+
+
+def planned_outputs(texts: Sequence[str]) -> tuple[Output, ...]:
+    """The same of ``cgscan plan``."""
+    return _own_outputs(texts, as_planned_output)
+
+
+def _own_outputs(texts: Sequence[str], read: Reader) -> tuple[Output, ...]:
     faults: list[str] = []
-    setting = Setting(name="output", read=as_explained_output, many=True)
+    setting = Setting(name="output", read=read, many=True)
     outputs = _read_all([(setting, setting.flag, tuple(texts))], faults).get("output", ()) if texts else _TABLE
     if sum(output.path is None for output in outputs) > 1:
         faults.append("--output: two formats go to standard output; write FORMAT=FILE for all but one")
     if faults:
         raise _refusal(faults, None)
     return tuple(outputs)
+
+
+def places(flags: Mapping[str, object], environment: Mapping[str, str]) -> dict[str, str]:
+    """Where each setting comes from, for those who look at what :func:`gather` made of the same arguments.
+
+    By :attr:`Setting.name`, and ``limit.NAME`` for a limit; what is not in it is the default.
+    """
+    faults: list[str] = []
+    around, here = _from_environment(environment, faults), _from_flags(flags, faults)
+    given = {**around, **here}
+    file = given.get("config") or _usual_file(environment)
+    stored = _from_file(file, faults, may_run=True) if file else {}
+    policy = _from_policy_file(given["policy"], faults) if "policy" in given else {}
+    if "policy" in given:
+        stored = {name: value for name, value in stored.items() if name not in {one.name for one in _POLICY}}
+    found: dict[str, str] = {}
+    for values, said in ((stored, str(file)), (policy, str(given.get("policy"))), (around, ""), (here, "")):
+        for setting in SETTINGS:
+            where = said or (setting.variable if values is around else setting.flag)
+            if setting.name != "limit" and values.get(setting.name):
+                found[setting.name] = where
+            if setting.name == "limit":
+                found |= {f"limit.{name}": where for name, _ in values.get("limit", ())}
+    if stored.get("index") and not (given.get("index") or given.get("upstream")):
+        found["upstream"] = found["index"]
+    if file and "config" not in given:
+        found["config"] = "the usual place"
+    return found
 
 
 # -- flags and environment -------------------------------------------------------------------------
@@ -266,7 +318,7 @@ def _tree(file: Path, faults: list[str]) -> Mapping[object, Any]:
 def _from_file(file: Path, faults: list[str], *, may_run: bool) -> dict[str, Any]:
     tree = _tree(file, faults)
     paths = [setting.file.partition(".") for setting in SETTINGS if setting.file]
-    check_keys(tree, [head for head, _, _ in paths], "", faults)
+    check_keys(tree, [_SIGNERS, *(head for head, _, _ in paths)], "", faults)
     for section in ("policy", "registries"):
         below = mapping(tree.get(section), section, faults)
         check_keys(below, [tail for head, _, tail in paths if head == section], section, faults)
@@ -279,6 +331,9 @@ def _from_file(file: Path, faults: list[str], *, may_run: bool) -> dict[str, Any
     values = _read_all(rows, faults, file.parent)
     values["index"] = file_indexes(tree.get("indexes"), file.parent, faults, may_run=may_run)
     values["limit"] = _file_limits(tree.get("limits"), faults)
+    if tree.get(_SIGNERS) is not None:
+        values["signers"], wrong = read_signers(tree[_SIGNERS], _SIGNERS)
+        faults.extend(wrong)
     return values
 
 

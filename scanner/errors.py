@@ -15,13 +15,14 @@
     │   ├── MalformedArchive         a layer or archive that is none
     │   └── LimitExceeded            more than the limits allow
     ├── DatabaseUnreadable           a package database in the target that is none, or a damaged one
+    ├── NotDeleted                   an entry of a cache was left alone: none, in use, not to be written
     └── IndexFailure                  one question to an index has no answer
         ├── IndexUnavailable         unreachable, refused, timed out, offline
         └── WheelUnreadable          the answer came and is no such wheel
 
 Exit statuses are the command line's business (:mod:`scanner.cli`): every one of these is 2,
-but for ``IndexFailure``, which the pipeline turns into the origin ``unchecked``, and ``DatabaseUnreadable``, which
-is the finding ``unreadable``.
+but for ``IndexFailure``, which the pipeline turns into the origin ``unchecked``, ``DatabaseUnreadable``, which
+is the finding ``unreadable``, and ``NotDeleted``, which is one line of a purge.
 """
 
 from __future__ import annotations
@@ -93,6 +94,10 @@ class LimitExceeded(UntrustedContent):
 
 class DatabaseUnreadable(CgscanError):
     """A package database in the target that is none, or a damaged one: a finding, the scan goes on."""
+
+
+class NotDeleted(CgscanError):
+    """An entry of a tool's cache was left alone: it is none, it is in use, or the system refuses."""
 
 
 class IndexFailure(CgscanError):

@@ -14,7 +14,8 @@ import scanner
 from scanner.digest import Digest
 from scanner.distribution import Finding, Origin
 from scanner.index import Evidence, Role
-from scanner.report import DistributionLine, FileCounts, IndexLine, TargetLine, plain
+from scanner.report import DistributionLine, FileCounts, IndexLine, SeenLine, TargetLine, plain
+from scanner.vex import Fix
 
 SCHEMA: Final = "cgscan-explanation/1"
 
@@ -84,11 +85,12 @@ class Side:
     discriminating: int
     speaking: int
     files: FileCounts
+    seen: SeenLine | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CandidateLine:
-    """One file of this version that an index lists. ``reason`` says why it was chosen or was not.
+    """One file of this version that an index lists, or listed earlier. ``reason`` says why it was chosen or was not.
 
     ``tags`` are as the file name has them, empty for a source archive.
     """
@@ -104,6 +106,7 @@ class CandidateLine:
     chosen: bool
     reason: str
     files: FileCounts | None = None
+    seen: SeenLine | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,8 +131,19 @@ class RecordLine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Vex:
+    """What a feed of OpenVEX documents says of the builds of this release. ``feed`` is its URL or file."""
+
+    feed: str
+    statements: tuple[Fix, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """One distribution. ``compared_with`` is the side that ``files[].state`` and the line's counts are about."""
+    """One distribution. ``compared_with`` is the side that ``files[].state`` and the line's counts are about.
+
+    ``vex`` is None where there is no feed, or it could not be read.
+    """
 
     distribution: DistributionLine
     why: tuple[str, ...]
@@ -141,6 +155,7 @@ class Account:
     answers: tuple[Answer, ...]
     failures: tuple[str, ...]
     record: RecordLine | None
+    vex: Vex | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

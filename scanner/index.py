@@ -6,14 +6,16 @@ word that a wheel was built by Chainguard (contract, "evidence").
 
 from __future__ import annotations
 
+import datetime as dt
 import enum
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, runtime_checkable
 
 from packaging.utils import NormalizedName
 
+from scanner.attestation import Form
 from scanner.digest import Digest
 from scanner.wheel import WheelName
 
@@ -54,7 +56,8 @@ class IndexFile(NamedTuple):
     """One file on an index's page of a project. A tuple: the pages of one scan list a hundred thousand.
 
     ``url`` is absolute, without fragment, and may hold credentials: it is for requests, never for
-    output (``shown_url`` is). ``hashes`` maps hashlib names to lower-case hex. ``size`` is bytes.
+    output (``shown_url`` is). ``hashes`` maps hashlib names to lower-case hex. ``size`` is bytes. ``provenance`` is
+    the URL of what is signed about it (PEP 740), as ``url`` is for requests only.
     """
 
     filename: str
@@ -65,6 +68,7 @@ class IndexFile(NamedTuple):
     requires_python: str | None = None
     yanked: bool = False
     tier: Tier | None = None
+    provenance: str | None = None
 
     @property
     def sha256(self) -> Digest | None:
@@ -130,12 +134,94 @@ class ByContent(Protocol):
 
 
 @runtime_checkable
+class Attesting(Protocol):
+    """What an index may offer besides: what is signed about its files. A claim until it was verified."""
+
+    def attestation(self, file: IndexFile, form: Form) -> bytes | None:
+        """The document of a file in one form, of at most the limit ``attestation``; None where it offers none.
+
+        Raises :class:`scanner.errors.IndexUnavailable`.
+        """
+
+
+@runtime_checkable
 class Dated(Protocol):
     """What an index may have besides: how old its answers are (a snapshot's are)."""
 
     @property
     def as_of(self) -> float | None:
         """Seconds since 1970 of its oldest answer; None where it has none."""
+
+
+EARLIER: Final = "earlier:"
+"""What the URL of a file starts with that is not listed any more: there is nothing to be asked there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """What holds of a listed wheel while a scan looks at it.
+
+    ``upstream``: PyPI's bytes, by an upstream index that lists them or by their path. ``not_upstream``: an upstream
+    index was asked and has other bytes, or no file, under that name.
+    """
+
+    file: IndexFile
+    upstream: bool
+    not_upstream: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """A wheel that an index has listed, and what held of it then. Times are seconds since 1970.
+
+    ``first`` and ``last`` are when it was seen listed. ``upstream`` once it held at any of these times, and so for
+    ``not_upstream``; ``built_only`` if the index was configured so at all of them. The file has a sha256.
+    """
+
+    file: IndexFile
+    first: float
+    last: float
+    upstream: bool
+    not_upstream: bool
+    built_only: bool
+
+    def joined(self, other: Seen) -> Seen:
+        """Two sightings of the same bytes under one name; the file is that of the later one."""
+        return Seen(
+            file=self.file if self.last > other.last else other.file,
+            first=min(self.first, other.first),
+            last=max(self.last, other.last),
+            upstream=self.upstream or other.upstream,
+            not_upstream=self.not_upstream or other.not_upstream,
+            built_only=self.built_only and other.built_only,
+        )
+
+
+@runtime_checkable
+class Recalling(Protocol):
+    """What an index may offer besides: wheels that it has listed earlier and does not list any more."""
+
+    def earlier(self, project: NormalizedName) -> Sequence[Seen]:
+        """Those of a project, last seen first, their URLs behind :data:`EARLIER`; none that is listed with its bytes.
+
+        Raises :class:`scanner.errors.IndexUnavailable`.
+        """
+
+    def recall(self, file: IndexFile) -> WheelContents | None:
+        """What such a wheel holds; None where that is not known any more. Nothing is asked."""
+
+
+@runtime_checkable
+class Remembering(Protocol):
+    """What an index may offer besides: to keep what a scan has seen of it."""
+
+    def remember(self, project: NormalizedName, held: Sequence[Held]) -> None:
+        """Keep the listed wheels of a project that were looked at, with what holds of them, and when that was."""
+
+
+def in_utc(seconds: float) -> str:
+    """A time as RFC 3339 has it, in UTC and whole seconds."""
+    return dt.datetime.fromtimestamp(seconds, dt.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -92,6 +92,8 @@ class Limits:
     """One wheel downloaded from an index as a whole."""
     page: int = 64 * MIB
     """One answer of an index."""
+    attestation: int = 2 * MIB
+    """What is signed about one wheel, as an index has it."""
     request_seconds: float = 30.0
     """One request to an index or registry, until the first byte and between two."""
     index_seconds: float = 900.0

@@ -7,9 +7,10 @@ from collections import Counter
 from scanner.assessed import Assessed
 from scanner.digest import Digest
 from scanner.distribution import Installed, Kind, WheelFile
+from scanner.index import Seen, in_utc
 from scanner.match import Fit, State
 from scanner.notes import Notes
-from scanner.report import DistributionLine, FileCounts, FileLine, MatchLine
+from scanner.report import DistributionLine, FileCounts, FileLine, MatchLine, SeenLine
 from scanner.rootfs import RootFS
 
 _NAMED_BY_METADATA = ("METADATA", "PKG-INFO", "WHEEL", "RECORD")
@@ -111,7 +112,13 @@ def _match_line(fit: Fit) -> MatchLine:
             modified=fit.modified,
             generated=fit.generated + fit.count(State.GENERATED),
         ),
+        seen=seen_line(candidate.seen) if candidate.seen else None,
     )
+
+
+def seen_line(seen: Seen) -> SeenLine:
+    """When a wheel was listed that is not any more."""
+    return SeenLine(first=in_utc(seen.first), last=in_utc(seen.last))
 
 
 def _file_lines(one: Assessed, fit: Fit, notes: Notes, *, layered: bool) -> tuple[FileLine, ...]:

@@ -7,9 +7,9 @@ has pulled, with the bytes' checksums and the path under which they are stored.
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from scanner.index import Tier
 
@@ -92,6 +92,7 @@ class Manager(Protocol):
         """Every wheel and source archive that the repository holds, page by page."""
 
 
+@runtime_checkable
 class Deleting(Protocol):
     """What a manager may offer besides: to delete one entry."""
 
@@ -101,3 +102,11 @@ class Deleting(Protocol):
         Raises :class:`scanner.errors.UsageError` where the repository is not a proxy, and
         :class:`scanner.errors.IndexUnavailable` where the manager refuses.
         """
+
+
+@runtime_checkable
+class DeletingVersions(Deleting, Protocol):
+    """A manager that deletes all files of a version at once and not one of them."""
+
+    def delete_version(self, entries: Sequence[Retrieved]) -> Deleted:
+        """Delete the entries of one version, if it holds no others; each is read again as for :meth:`delete`."""

@@ -18,7 +18,7 @@ from typing import Final, TypeAlias
 
 from scanner.digest import Digest
 from scanner.distribution import Origin
-from scanner.index import Evidence, IndexFile
+from scanner.index import Evidence, IndexFile, Seen
 from scanner.placement import Site, SiteFile
 from scanner.record import landing
 from scanner.scripts import SHEBANG
@@ -43,7 +43,7 @@ class Candidate:
     """A wheel that may explain files, and whose it is.
 
     ``origin`` is ``chainguard`` (with ``evidence``), ``upstream``, or ``unknown``: on a Chainguard index, and
-    nothing says that Chainguard built it.
+    nothing says that Chainguard built it. ``seen`` is when its index listed it that does not any more.
     """
 
     index: str
@@ -51,6 +51,7 @@ class Candidate:
     contents: WheelContents
     origin: Origin
     evidence: Evidence | None
+    seen: Seen | None = None
 
     @cached_property
     def keys(self) -> Mapping[str, tuple[str, bytes]]:
@@ -117,6 +118,11 @@ class Fit:
     def complete(self) -> bool:
         """Every member is there with its bytes."""
         return not self.modified and not self.missing
+
+    @property
+    def rank(self) -> tuple[bool, int, int, int]:
+        """Less is better."""
+        return (not self.complete, self.modified, self.missing, -self.matched)
 
     @property
     def plausible(self) -> bool:
@@ -440,7 +446,7 @@ class _Contest:
 
     def within_one(self, plausible: Sequence[Fit]) -> Explanation:
         """No rival: the members that belong to one build alone decide (WHEEL, METADATA, SBOM, compiled files)."""
-        best = min(plausible, key=lambda fit: (not fit.complete, fit.modified, fit.missing, -fit.matched))
+        best = min(plausible, key=lambda fit: fit.rank)
         own = [row for row in best.rows if row.state is State.MATCHED and is_builds_own(fit_part(best, row))]
         if not self._worth(best, own):
             return _another_build(self._fits)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import threading
 import time
 from collections.abc import Container, Iterator, Sequence
@@ -12,12 +11,13 @@ from typing import TYPE_CHECKING, Final
 
 from scanner.assess import Examined, examine, order
 from scanner.assessed import Terms
+from scanner.attesting import Attestor
 from scanner.compression import decompressed
 from scanner.distribution import Finding
 from scanner.errors import IndexUnavailable, LimitExceeded, UnsupportedTarget
 from scanner.finders import find, stale_bytecode
 from scanner.image import Directory, File, Image, Layer, Platform, Target
-from scanner.index import Dated, Index
+from scanner.index import Dated, Index, in_utc
 from scanner.inventories import PROGRAMS, KeepCode, take_directory, take_file, take_inventory, take_listed
 from scanner.inventories.remembered import InventoryMemory
 from scanner.inventory import Inventory
@@ -47,7 +47,8 @@ class Options:
 
     ``lazy`` is whether layers are read by their tables of contents where they have one, unless ``check_bytecode`` needs
     all of their bytes; ``all_layers`` is whether what lower layers still carry though it is hidden is judged as well;
-    ``check_bytecode`` whether sources are compiled again and compared with their byte code.
+    ``check_bytecode`` whether sources are compiled again and compared with their byte code; ``attestor`` None asks for
+    no attestations.
     """
 
     platform: Platform | str | None = None
@@ -55,6 +56,7 @@ class Options:
     source: SourceOptions = field(default_factory=SourceOptions)
     store: Store = field(default_factory=NoStore)
     prove: bool = False
+    attestor: Attestor | None = None
     lazy: bool = False
     offline: bool = False
     jobs: int = 4
@@ -126,7 +128,7 @@ def _scan_one(target: Target, indexes: Sequence[Index], options: Options, progre
         scanned_at=_now(),
         timing=timing,
         target=_target_line(target, listed),
-        indexes=_index_lines(indexes),
+        indexes=index_lines(indexes),
         summary=summarise(lines),
         distributions=tuple(lines),
         findings=tuple(sorted(_unlayered(findings, layered=isinstance(target, Image)), key=_finding_order)),
@@ -159,7 +161,7 @@ def _explain_one(
         scanned_at=_now(),
         timing=timing,
         target=_target_line(target, listed),
-        indexes=_index_lines(indexes),
+        indexes=index_lines(indexes),
         name=asked.name,
         distributions=tuple(sorted(accounts, key=lambda account: order(account.distribution))),
         findings=tuple(sorted(_unlayered(concerning, layered=isinstance(target, Image)), key=_finding_order)),
@@ -212,6 +214,7 @@ def _terms(target: Target, indexes: Sequence[Index], options: Options, progress:
         platform=_platform(target, options),
         layered=isinstance(target, Image),
         prove=options.prove,
+        attestor=options.attestor,
         jobs=max(options.jobs, 4),
         deadline=time.monotonic() + options.limits.index_seconds,
         on_matched=lambda name: progress(Matched(name=name)),
@@ -330,14 +333,11 @@ def _bundle_inventory(file: File, limits: Limits) -> Inventory:
 
 
 def _now() -> str:
-    return _in_utc(time.time())
+    return in_utc(time.time())
 
 
-def _in_utc(seconds: float) -> str:
-    return dt.datetime.fromtimestamp(seconds, dt.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-
-
-def _index_lines(indexes: Sequence[Index]) -> tuple[IndexLine, ...]:
+def index_lines(indexes: Sequence[Index]) -> tuple[IndexLine, ...]:
+    """Indexes as a report names them."""
     return tuple(
         IndexLine(
             name=index.name,
@@ -345,7 +345,7 @@ def _index_lines(indexes: Sequence[Index]) -> tuple[IndexLine, ...]:
             kind=index.kind,
             url=index.url,
             built_only=index.built_only,
-            as_of=_in_utc(index.as_of) if isinstance(index, Dated) and index.as_of is not None else None,
+            as_of=in_utc(index.as_of) if isinstance(index, Dated) and index.as_of is not None else None,
         )
         for index in indexes
     )

@@ -8,14 +8,16 @@ where none fits, two that are for another platform, because they may have the sa
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from scanner.attestation import Form
+from scanner.candidates import Gathering, Question
 from scanner.environment import Environment, fits
 from scanner.errors import IndexFailure, UsageError
 from scanner.image import Platform
-from scanner.index import Index
+from scanner.index import Attesting, Index, Recalling, Role
 from scanner.indexes.credentials import shown
 from scanner.indexes.kinds import kind_of
 from scanner.indexes.recording import RecordingIndex, Tally, open_for_writing
@@ -26,6 +28,7 @@ from scanner.progress import Listed, Listing, Progress, Pulled, Pulling
 from scanner.reference import Reference, parse_reference
 from scanner.run import client_of, indexes_of, options_of, store_of
 from scanner.snapshot import Snapshot, Source, WritableSnapshot
+from scanner.store import NoStore
 from scanner.threads import threads
 from scanner.wanted import Want, wants_of_report, wants_of_requirements, wants_of_retrieved, wants_of_words
 
@@ -96,7 +99,8 @@ def pull_into(path: Path, asked: Asked, settings: Settings, *, progress: Progres
                 found = list(_retrieved(spec, client, settings.limits, progress))
                 listed[spec.name or shown(spec.location)] = len(found)
                 wants += wants_of_retrieved(found)
-            pull(list(dict.fromkeys(wants)), recorded(opened), jobs=settings.jobs, progress=progress)
+            signed = settings.attestations != "never"
+            pull(list(dict.fromkeys(wants)), recorded(opened), jobs=settings.jobs, progress=progress, signed=signed)
             for target in targets:
                 indexes = recorded(indexes_of(settings, client, store))
                 _pull_target(target, indexes, options_of(settings, store), progress)
@@ -153,19 +157,28 @@ def _asked_for(asked: Asked, settings: Settings) -> tuple[list[Want], list[Refer
 
 
 def _pull_target(target: Reference, indexes: Sequence[Index], options: Options, progress: Progress) -> None:
-    """Scan it. What it is found to be is not told: that is what a scan is for."""
+    """Scan it. What it is found to be is not told: that is what a scan is for.
+
+    What is signed is asked of the indexes even if it is known, or cannot be checked here, so that it is recorded.
+    """
+    if options.attestor is not None:
+        options = replace(options, attestor=replace(options.attestor, required=True, store=NoStore()))
     scan(target, indexes=indexes, options=options, progress=progress)
 
 
-def pull(wants: Sequence[Want], indexes: Sequence[Index], *, jobs: int, progress: Progress) -> None:
-    """Ask recording indexes for what is wanted, ``jobs`` projects at a time."""
+def pull(
+    wants: Sequence[Want], indexes: Sequence[Index], *, jobs: int, progress: Progress, signed: bool = True
+) -> None:
+    """Ask recording indexes for what is wanted, ``jobs`` projects at a time; with what is ``signed`` about wheels."""
     if not wants:
         return
     progress(Pulling(projects=len(wants)))
 
     def one(want: Want) -> None:
+        gathering = Gathering(_question(want), indexes)
         for index in indexes:
-            _pull_one(want, index)
+            _pull_one(want, index, gathering, signed=signed)
+        gathering.remember()
         progress(Pulled(name=want.project))
 
     with threads(jobs) as pool:
@@ -173,8 +186,19 @@ def pull(wants: Sequence[Want], indexes: Sequence[Index], *, jobs: int, progress
             pass
 
 
-def _pull_one(want: Want, index: Index) -> None:
-    """A page and its wheels; what fails is in the tally of the index, and costs no other."""
+def _question(want: Want) -> Question:
+    return Question(
+        project=want.project,
+        version=str(want.version) if want.version is not None else None,
+        tags=frozenset(),
+        environment=Environment.of(want.environment),
+        platform=want.platform,
+        musl=False,
+    )
+
+
+def _pull_one(want: Want, index: Index, gathering: Gathering, *, signed: bool) -> None:
+    """A page and its wheels, those of earlier days too; what fails is in the tally of the index, and costs no other."""
     try:
         files = [file for file in index.files(want.project) if file.wheel is not None]
     except IndexFailure:
@@ -182,8 +206,13 @@ def _pull_one(want: Want, index: Index) -> None:
     for file in _chosen(files, want):
         try:
             index.wheel(file, whole=file.filename in want.whole)
+            if signed and index.role is Role.CHAINGUARD and isinstance(index, Attesting):
+                any(index.attestation(file, form) is not None for form in Form)  # one of the forms will do
         except IndexFailure:
             continue
+        gathering.note(index, file)
+    if isinstance(index, Recalling):
+        index.earlier(want.project)
 
 
 def _chosen(files: Sequence[IndexFile], want: Want) -> list[IndexFile]:

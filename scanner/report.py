@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, Final
 
 import scanner
+from scanner.digest import Digest
 from scanner.distribution import Finding, Integrity, Kind, Origin
 from scanner.index import Evidence, Role
 
@@ -30,6 +31,7 @@ __all__ = [
     "MatchLine",
     "Origin",
     "Report",
+    "SeenLine",
     "Summary",
     "TargetLine",
     "as_object",
@@ -94,8 +96,17 @@ class FileCounts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SeenLine:
+    """When the index was seen to list a wheel, by RFC 3339; ``listed`` is whether it still does."""
+
+    first: str
+    last: str
+    listed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MatchLine:
-    """The wheel that explains the files best."""
+    """The wheel that explains the files best; ``seen`` only where its index does not list it any more."""
 
     index: str
     filename: str
@@ -104,6 +115,7 @@ class MatchLine:
     evidence: Evidence | None
     proved: bool
     files: FileCounts
+    seen: SeenLine | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -249,8 +261,8 @@ def plain(value: object) -> Any:
     match value:
         case enum.Enum():
             return value.value
-        case str():
-            return valid_text(value)
+        case str() | Digest():
+            return valid_text(str(value))
         case tuple() | list():
             return [plain(item) for item in value]
         case dict():

@@ -14,20 +14,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+from scanner.attesting import Attestor
 from scanner.config import Settings
 from scanner.errors import CgscanError, UsageError
-from scanner.formats import render, render_explanations
+from scanner.formats import OF_ONE_TARGET, render, render_explanations
+from scanner.formats.text import Look
+from scanner.formats.view import View
 from scanner.http import Client
-from scanner.index import Index, Role
+from scanner.image import ALL_PLATFORMS
+from scanner.index import Evidence, Index, Role
 from scanner.indexes import open_indexes
 from scanner.pipeline import Options, explain, scan
 from scanner.policy import judged
 from scanner.progress import Progress
-from scanner.reference import parse_reference
+from scanner.reference import Reference, parse_reference
 from scanner.report import Report
+from scanner.signatures import Signatures
 from scanner.sources import SourceOptions
 from scanner.store import DiskStore, NoStore, Store
 from scanner.values import Output
+from scanner.vexfeed import VexFeed
 
 if TYPE_CHECKING:
     from scanner.explaining.asked import Asked
@@ -74,7 +80,8 @@ def scan_targets(targets: Sequence[str], settings: Settings, *, progress: Progre
     """
     # (1) what can be seen to be wrong is said before hours of work
     references = [parse_reference(target) for target in targets]
-    _check_folders(settings.outputs)
+    check_folders(settings.outputs)
+    _check_number(references, settings)
     store = store_of(settings)
     reports: list[Report] = []
     problems: list[Exception] = []
@@ -100,20 +107,36 @@ def scan_targets(targets: Sequence[str], settings: Settings, *, progress: Progre
 
 
 def explain_target(
-    target: str, asked: Asked, settings: Settings, *, progress: Progress, note: Note
+    target: str, asked: Asked, settings: Settings, *, progress: Progress, note: Note, warn: Note
 ) -> tuple[Explanation, ...]:
-    """Explain the distributions of one name in one target.
+    """Explain the distributions of one name in one target. ``warn`` is told of a feed that could not be read.
 
     Raises :class:`scanner.errors.CgscanError` where it cannot be done.
     """
     reference = parse_reference(target)
-    _check_folders(settings.outputs)
+    check_folders(settings.outputs)
     store = store_of(settings)
     with client_of(settings) as client:
         indexes = indexes_of(settings, client, store)
         for index in indexes:
             note(f"index {index.name} ({index.role.value}): {index.url}")
-        return explain(reference, asked, indexes=indexes, options=options_of(settings, store), progress=progress)
+        found = explain(reference, asked, indexes=indexes, options=options_of(settings, store), progress=progress)
+        if settings.vex is None:
+            return found
+        feed = VexFeed(settings.vex, client=client, store=store, limits=settings.limits)
+        return _with_vex(found, feed, asked, warn)
+
+
+def _with_vex(found: tuple[Explanation, ...], feed: VexFeed, asked: Asked, warn: Note) -> tuple[Explanation, ...]:
+    """The explanations with what the feed says of these builds."""
+    from scanner.explaining.remediated import with_vex  # noqa: PLC0415 - a scan does without all that explains
+
+    told = feed.about(asked.name)
+    if told.problem is not None:
+        warn(f"vex: {told.problem}")
+    if told.statements is None:
+        return found
+    return tuple(with_vex(one, feed.name, told.statements) for one in found)
 
 
 def has_chainguard(settings: Settings) -> bool:
@@ -137,6 +160,15 @@ def indexes_of(settings: Settings, client: Client, store: Store) -> list[Index]:
     return open_indexes(settings.indexes, client=client, store=store, limits=settings.limits)
 
 
+def attestor_of(settings: Settings, store: Store) -> Attestor | None:
+    """Who asks for attestations; None where nobody is to."""
+    if settings.attestations == "never":
+        return None
+    signatures = Signatures(signers=settings.signers, trust_root=settings.trust_root)
+    required = settings.policy.min_evidence is Evidence.ATTESTED
+    return Attestor(signatures=signatures, required=required, store=store)
+
+
 def options_of(settings: Settings, store: Store) -> Options:
     """How targets are scanned."""
     source = SourceOptions(
@@ -152,6 +184,7 @@ def options_of(settings: Settings, store: Store) -> Options:
         source=source,
         store=store,
         prove=settings.prove,
+        attestor=attestor_of(settings, store),
         lazy=settings.lazy,
         offline=settings.offline,
         jobs=settings.jobs,
@@ -163,17 +196,19 @@ def options_of(settings: Settings, store: Store) -> Options:
 # -- outputs ---------------------------------------------------------------------------------------
 
 
-def write_files(reports: Sequence[Report], outputs: Sequence[Output]) -> None:
+def write_files(reports: Sequence[Report], outputs: Sequence[Output], view: View) -> None:
     """Write the outputs that have a FILE, each whole or not at all."""
     for output in outputs:
         if output.path is not None:
-            _write(output.path, render(reports, output.format))
+            _write(output.path, render(reports, output.format, view=view))
 
 
-def text_for_terminal(reports: Sequence[Report], outputs: Sequence[Output], *, color: bool, width: int | None) -> str:
+def text_for_terminal(
+    reports: Sequence[Report], outputs: Sequence[Output], view: View, *, color: bool, width: int | None
+) -> str:
     """What goes to standard output; empty where all outputs have files."""
     shown = [output for output in outputs if output.path is None]
-    return "".join(render(reports, output.format, color=color, width=width) for output in shown)
+    return "".join(render(reports, output.format, color=color, width=width, view=view) for output in shown)
 
 
 def explained_text(
@@ -195,10 +230,36 @@ def explained_text(
     )
 
 
-def _check_folders(outputs: Sequence[Output]) -> None:
+def output_text(
+    rendered: Callable[[str, Look], str], outputs: Sequence[Output], *, color: bool, width: int | None
+) -> str:
+    """Write the outputs that have a FILE; what goes to standard output. ``rendered`` takes a format and a look."""
+    for output in outputs:
+        if output.path is not None:
+            _write(output.path, rendered(output.format, Look()))
+    shown = [output.format for output in outputs if output.path is None]
+    return "".join(rendered(name, Look(color=color, width=width)) for name in shown)
+
+
+def check_folders(outputs: Sequence[Output]) -> None:
+    """:class:`UsageError` where a file could not be written: said before hours of work."""
     for output in outputs:
         if output.path is not None and not output.path.absolute().parent.is_dir():
             raise UsageError(f"cannot write {output.path}: there is no such folder", hint="make the folder first")
+
+
+def _check_number(references: Sequence[Reference], settings: Settings) -> None:
+    """That a format for one thing gets one."""
+    single = [output.format for output in settings.outputs if output.format in OF_ONE_TARGET]
+    if not single:
+        return
+    if len(references) > 1:
+        raise UsageError(
+            f"{single[0]} holds one target, not {len(references)}",
+            hint="scan them one by one; json, yaml, csv and sarif hold several",
+        )
+    if settings.platform == ALL_PLATFORMS:
+        raise UsageError(f"{single[0]} holds one image, and --platform all may be several", hint="name the platform")
 
 
 def _write(path: Path, text: str) -> None:

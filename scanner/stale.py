@@ -41,7 +41,7 @@ class ProxyCopy:
 class LocalCopy:
     """What a tool's store on this machine holds.
 
-    ``tool`` is ``pip``, ``uv``, ``poetry`` or ``pdm``; ``root`` the store's folder and ``path`` the entry, both absolute;
+    ``tool`` is ``pip``, ``uv``, ``poetry`` or ``pdm``; ``root`` is the store's folder and ``path`` the entry, absolute;
     ``size`` is bytes; ``sha256`` that of the artifact, None where the store holds it unpacked.
     """
 

@@ -10,13 +10,14 @@ The key is hashed into the file's name: nothing that comes from a target becomes
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import os
 import re
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
@@ -27,6 +28,11 @@ UNFINISHED: Final = "unfinished"
 """The kind of what a writer has not finished, or never will."""
 _GIVEN_UP: Final = 24 * 60 * 60.0
 """Seconds after which nobody finishes a file any more."""
+_LOCK: Final = ".lock"
+"""In the folder of a kind whose values are changed: whoever holds it is the only one who changes any."""
+_PATIENCE: Final = 5.0
+"""Seconds to wait for who holds it. A process that was stopped meanwhile must not stop all others."""
+_LOOK_AGAIN: Final = 0.01
 
 
 class Store(Protocol):
@@ -38,6 +44,12 @@ class Store(Protocol):
     def put(self, kind: str, key: str, data: bytes) -> None:
         """Remember ``data``."""
 
+    def change(self, kind: str, key: str, change: Callable[[bytes | None], bytes | None]) -> None:
+        """Put what ``change`` makes of the value that is there, unless it is None; no other change comes between.
+
+        It may come to nothing, and ``change`` may not be called at all.
+        """
+
 
 class NoStore:
     """Remembers nothing."""
@@ -48,6 +60,9 @@ class NoStore:
 
     def put(self, kind: str, key: str, data: bytes) -> None:
         """Forget ``data``."""
+
+    def change(self, kind: str, key: str, change: Callable[[bytes | None], bytes | None]) -> None:
+        """Nothing."""
 
 
 class _Stored(NamedTuple):
@@ -72,6 +87,8 @@ class DiskStore:
         self._lock = threading.Lock()
         self._unchecked = 0
         """Bytes that may be written before all files are counted again."""
+        self._held_up = False
+        """Whether somebody has held a lock for longer than anybody should; then nobody waits for one again."""
 
     def get(self, kind: str, key: str) -> bytes | None:
         """The value, or None where there is none or its file is damaged."""
@@ -100,6 +117,31 @@ class DiskStore:
                 Path(temporary).unlink(missing_ok=True)
                 raise
         self._keep_to_bound(len(data))
+
+    def change(self, kind: str, key: str, change: Callable[[bytes | None], bytes | None]) -> None:
+        """Change a value under the lock of its kind, which ends with the process that holds it."""
+        with contextlib.suppress(OSError), self._locked(kind):
+            data = change(self.get(kind, key))
+            if data is not None:
+                self.put(kind, key, data)
+
+    @contextlib.contextmanager
+    def _locked(self, kind: str) -> Iterator[None]:
+        """:class:`OSError` where there is no lock to be had."""
+        folder = self._folder / kind
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        until = time.monotonic() + (0.0 if self._held_up else _PATIENCE)
+        with (folder / _LOCK).open("ab") as file:  # closing it gives it back
+            while True:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    if time.monotonic() > until:
+                        self._held_up = True
+                        raise
+                time.sleep(_LOOK_AGAIN)
+            yield
 
     def _keep_to_bound(self, written: int) -> None:
         """Now and then count all files, and remove the ones that were used least recently down to four fifths.

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from scanner.errors import ConfigError
-from scanner.formats import EXPLAINED, FORMATS
+from scanner.formats import EXPLAINED, FORMATS, PLANNED
 from scanner.http import masked
 from scanner.image import ALL_PLATFORMS, Platform
 from scanner.index import Role
@@ -35,6 +35,7 @@ VARIABLE: Final = r"[A-Za-z_][A-Za-z0-9_]{0,127}"
 HOST: Final = r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+)(:[0-9]{1,5})?"
 DOCKER_HELPER: Final = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}"
 SCOPES: Final = ("squashed", "all-layers")
+ATTESTATIONS: Final = ("auto", "never")
 LIMITS: Final = tuple(field.name for field in fields(Limits))
 COUNTS: Final = frozenset(
     {
@@ -109,6 +110,13 @@ def as_scope(value: object) -> str:
     return str(value)
 
 
+def as_attestations(value: object) -> str:
+    """``auto`` or ``never``."""
+    if value not in ATTESTATIONS:
+        raise ValueError(f"{shown(value)} is neither {' nor '.join(ATTESTATIONS)}")
+    return str(value)
+
+
 def as_output(value: object, formats: Iterable[str] = tuple(FORMATS)) -> Output:
     """``FORMAT[=FILE]``. The file is below the working directory wherever it is written; ``-`` is standard output."""
     name, equals, file = as_text(value).partition("=")
@@ -122,6 +130,11 @@ def as_output(value: object, formats: Iterable[str] = tuple(FORMATS)) -> Output:
 def as_explained_output(value: object) -> Output:
     """The same for ``cgscan explain``, which has fewer formats."""
     return as_output(value, EXPLAINED)
+
+
+def as_planned_output(value: object) -> Output:
+    """The same for ``cgscan plan``."""
+    return as_output(value, PLANNED)
 
 
 def as_jobs(value: object) -> int:
@@ -178,11 +191,8 @@ def as_limit(value: object) -> tuple[str, float]:
     name, amount = value if isinstance(value, tuple) else _split(as_text(value))
     if name not in LIMITS:
         raise ValueError(f"there is no such limit{meant(str(name), LIMITS)}")
-    text, unit = amount, 1
-    if isinstance(amount, str) and name not in COUNTS and not name.endswith("_seconds"):
-        suffix = next((suffix for suffix in _UNITS if amount.endswith(suffix)), "")
-        text, unit = amount.removesuffix(suffix).strip(), _UNITS.get(suffix, 1)
-    number = _number(text) * unit
+    is_size = name not in COUNTS and not name.endswith("_seconds")
+    number = _in_bytes(amount) if is_size else _number(amount)
     if number < 0 or (number == 0 and name not in MAY_BE_NONE):
         raise ValueError(f"{shown(amount)} is not more than zero")
     if name.endswith("_seconds"):
@@ -190,6 +200,22 @@ def as_limit(value: object) -> tuple[str, float]:
     if number != int(number):
         raise ValueError(f"{shown(amount)} is no whole number")
     return name, int(number)
+
+
+def as_size(value: object) -> int:
+    """Bytes: a number, or one with a unit (``64MiB``)."""
+    number = _in_bytes(value)
+    if number < 0 or number != int(number):
+        raise ValueError(f"{shown(value)} is no number of bytes")
+    return int(number)
+
+
+def _in_bytes(value: object) -> float:
+    text, unit = value, 1
+    if isinstance(value, str):
+        suffix = next((suffix for suffix in _UNITS if value.endswith(suffix)), "")
+        text, unit = value.removesuffix(suffix).strip(), _UNITS.get(suffix, 1)
+    return _number(text) * unit
 
 
 def _split(text: str) -> tuple[str, str]:
@@ -248,6 +274,16 @@ def as_url_without_secrets(value: object) -> str:
     text = as_url(value)
     if "@" in text.partition("://")[2].partition("/")[0]:
         raise ValueError("holds a user or password; a file holds no secret: write username_env and password_env")
+    return text
+
+
+def as_feed(value: object) -> Path | str:
+    """A URL of a public feed, or a path."""
+    text = as_text(value)
+    if "://" not in text:
+        return as_path(text)
+    if "@" in as_url(text).partition("://")[2].partition("/")[0]:
+        raise ValueError("holds a user or password; a feed is public")
     return text
 
 

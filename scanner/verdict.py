@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final, assert_never
 
 from scanner.distribution import Integrity, Origin
-from scanner.index import Evidence
+from scanner.index import Evidence, in_utc
 from scanner.match import Explained, Explanation, Fit, Tied, Unexplained
 
 _EVIDENCE_WORDS: Final = {
@@ -79,8 +79,17 @@ def _explained(fit: Fit, asked: Asked) -> Verdict:
             whose = f"PyPI's {candidate.file.filename}"
         case _:
             whose = f"{candidate.file.filename} of {candidate.index}, and nothing says that Chainguard built it"
-    reason = f"{_standing(fit)} {whose}{_sourceless(fit)}"
+    reason = f"{_standing(fit)} {whose}{_earlier(fit)}{_sourceless(fit)}"
     return Verdict(origin=candidate.origin, integrity=integrity_of(fit), reason=reason, fit=fit)
+
+
+def _earlier(fit: Fit) -> str:
+    """That the wheel is one of the past."""
+    seen = fit.candidate.seen
+    if seen is None:
+        return ""
+    when = f"from {in_utc(seen.first)} to {in_utc(seen.last)}" if seen.first != seen.last else f"at {in_utc(seen.last)}"
+    return f"; {fit.candidate.index} does not list it any more, it was seen there {when}"
 
 
 def _sourceless(fit: Fit) -> str:

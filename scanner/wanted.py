@@ -6,20 +6,20 @@ want the wheels of every interpreter.
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import InvalidVersion, Version
 
-from scanner.errors import CgscanError, ConfigError, UsageError
+from scanner.errors import ConfigError, UsageError
 from scanner.image import Platform
-from scanner.report import SCHEMA
+from scanner.report import Integrity, Origin, Report
+from scanner.reportfile import read_reports
 from scanner.wheel import WheelName
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from scanner.limits import Limits
     from scanner.manager import Retrieved
 
-_NOT_ASKED_FOR: Final = frozenset({"os", "conda"})
+_NOT_ASKED_FOR: Final = frozenset({Origin.OS, Origin.CONDA})
 _LOCKS: Final = frozenset(
     {"uv.lock", "poetry.lock", "pdm.lock", "Pipfile.lock", "conda-lock.yml", "pixi.lock", "pyproject.toml"}
 )
@@ -117,31 +117,21 @@ def _platform(tags: Iterable[Tag]) -> Platform | None:
 
 def wants_of_report(path: Path, *, limits: Limits) -> list[Want]:
     """What the distributions of a report (``-o json``) were compared with; several reports may stand in one file."""
-    try:
-        found = json.loads(_text(path, limits))
-    except (ValueError, RecursionError) as problem:
-        raise UsageError(f"{path}: no JSON", hint="'cgscan scan -o json=FILE' writes a report") from problem
-    reports = found if isinstance(found, list) else [found]
-    if not reports or not all(isinstance(one, dict) and one.get("schema") == SCHEMA for one in reports):
-        raise UsageError(f"{path}: no report of cgscan's ({SCHEMA})", hint="'cgscan scan -o json=FILE' writes one")
-    try:
-        return [want for report in reports for want in _of_report(report)]
-    except (KeyError, TypeError, AttributeError, ValueError, CgscanError) as problem:
-        raise UsageError(f"{path}: a report that is not of its own schema") from problem
+    return [want for report in read_reports(path, limits=limits) for want in _of_report(report)]
 
 
-def _of_report(report: Mapping[str, Any]) -> Iterator[Want]:
-    platform = report["target"]["platform"]
-    for line in report["distributions"]:
-        if line["origin"] in _NOT_ASKED_FOR:
+def _of_report(report: Report) -> Iterator[Want]:
+    platform = report.target.platform
+    for line in report.distributions:
+        if line.origin in _NOT_ASKED_FOR:
             continue
-        match = line["match"] if line["integrity"] == "modified" else None
+        match = line.match if line.integrity is Integrity.MODIFIED else None
         yield Want(
-            project=canonicalize_name(line["name"]),
-            version=_version(line["version"]),
-            environment=line["environment"] or "",
+            project=canonicalize_name(line.name),
+            version=_version(line.version),
+            environment=line.environment or "",
             platform=Platform.parse(platform) if platform else Platform.of_host(),
-            whole=frozenset({str(match["filename"])} if match else ()),
+            whole=frozenset({match.filename} if match else ()),
         )
 
 

@@ -68,6 +68,11 @@ class WheelName:
         return cls(filename=filename, project=canonicalize_name(project), version=version, tags=tags)
 
 
+def release_of(version: Version) -> Version:
+    """The version without its local part, as a version: ``1.0+cgr.2`` and ``1.0.0`` are of one release."""
+    return Version(version.public)
+
+
 class Member(NamedTuple):
     """One file in a wheel: raw sha256 of its bytes, and their number."""
 

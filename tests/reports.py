@@ -72,7 +72,7 @@ def a_line(name: str = "requests", version: str | None = "2.31.0", **changes: An
         hidden=False,
         origin=Origin.UPSTREAM,
         integrity=Integrity.INTACT,
-        match=a_match(),
+        match=a_match(filename=f"{name}-{version}-py3-none-any.whl"),
         files=(),
         available=Available(),
         reason=f"every file is that of {name}-{version}-py3-none-any.whl on pypi",
@@ -86,7 +86,7 @@ def verified_line(
     """An installed distribution of Chainguard's bytes."""
     told = {
         "origin": Origin.CHAINGUARD,
-        "match": a_match(evidence),
+        "match": a_match(evidence, filename=f"{name}-{version}-py3-none-any.whl"),
         "reason": "every file is that of Chainguard's wheel",
     }
     return a_line(name, version, **{**told, **changes})
@@ -237,7 +237,9 @@ def _elsewhere() -> tuple[DistributionLine, ...]:
         a_line("pip", "24.0", **lies(Kind.CACHED, "/root/.cache/pip/http-v2/a/b/c/abc.body", layer=3)),
         a_line("requests", "2.30.0", hidden=True, layer=1),
         a_line("msgpack", "1.0.7", **lies(Kind.VENDORED, f"{SITE}/pip/_vendor/msgpack", owner="pip")),
-        verified_line("wheel", "0.43.0", **lies(Kind.WHEEL, "/opt/wheels/wheel-0.43.0-py3-none-any.whl")),
+        verified_line(
+            "wheel", "0.43.0", Evidence.BUILT_ONLY, **lies(Kind.WHEEL, "/opt/wheels/wheel-0.43.0-py3-none-any.whl")
+        ),
     )
 
 

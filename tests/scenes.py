@@ -19,9 +19,11 @@ from packaging.utils import NormalizedName
 from fixtures import wheels
 from scanner.assess import assess
 from scanner.assessed import Terms
+from scanner.attestation import Form
+from scanner.attesting import Attestor
 from scanner.digest import Digest
 from scanner.distribution import Finding
-from scanner.errors import IndexUnavailable
+from scanner.errors import IndexUnavailable, WheelUnreadable
 from scanner.finders import find
 from scanner.image import Directory, Platform
 from scanner.index import IndexFile, Role, Tier
@@ -39,7 +41,8 @@ SITE = "usr/local/lib/python3.11/site-packages"
 class Shelf:
     """An index over wheel files in memory: a small real one, with the quirks that a test asks for.
 
-    ``by_record`` reads wheels as ranged reading does (unproved) until the whole is asked for.
+    ``by_record`` reads wheels as ranged reading does (unproved) until the whole is asked for. ``signed`` has documents
+    by file name, ``vouchers`` what was asked of them; of ``lies`` the whole is not what the page promises.
     """
 
     wheels: Sequence[Path]
@@ -51,7 +54,10 @@ class Shelf:
     by_record: bool = True
     kind: str = "shelf"
     url: str = "shelf:"
+    signed: Mapping[str, bytes | Exception] = field(default_factory=dict)
+    lies: frozenset[str] = frozenset()
     whole_reads: list[str] = field(default_factory=list)
+    vouchers: list[tuple[str, Form]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.name = self.name or f"{self.role.value}-shelf"
@@ -81,7 +87,16 @@ class Shelf:
             if contents is not None:
                 return contents
         self.whole_reads.append(file.filename)
+        if file.filename in self.lies:
+            raise WheelUnreadable(f"{file.filename}: the stored bytes are not the promised ones")
         return read_wheel(io.BytesIO(data), filename=file.filename, limits=DEFAULT_LIMITS, sha256=sha256, forms=True)
+
+    def attestation(self, file: IndexFile, form: Form) -> bytes | None:
+        self.vouchers.append((file.filename, form))
+        found = self.signed.get(file.filename) if form is Form.PROVENANCE else None
+        if isinstance(found, Exception):
+            raise found
+        return found
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,6 +163,7 @@ class Scene:
         built_only: bool = False,
         tier: Tier | None = None,
         prove: bool = False,
+        attestor: Attestor | None = None,
         platform: str = "linux/amd64",
     ) -> Judged:
         """Scan the tree against the shelves; None is an index that is not configured."""
@@ -168,6 +184,7 @@ class Scene:
             platform=Platform.parse(platform),
             layered=False,
             prove=prove,
+            attestor=attestor,
             on_matched=lambda _: None,
             look_again=SecondLook(target=Directory(reference="scene", path=self.root), limits=DEFAULT_LIMITS),
         )

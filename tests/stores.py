@@ -99,7 +99,8 @@ def uv_cache(cache: Path, index: Site, target: Path, *wanted: str, uv: Path | No
     """Let uv install into a folder, and fill its cache."""
     command: list[str | Path] = [uv] if uv else [sys.executable, "-m", "uv"]
     where: list[str | Path] = ["--cache-dir", cache, "--default-index", f"{index.url}/simple/", "--link-mode", mode]
-    run([*command, "pip", "install", "--quiet", "--no-config", "--no-deps", "--target", target, *where, *wanted])
+    how: list[str | Path] = ["--quiet", "--no-config", "--no-deps", "--python", sys.executable, "--target", target]
+    run([*command, "pip", "install", *how, *where, *wanted])
 
 
 def judged_layers(tars: Sequence[images.LayerBlob], chainguard: Sequence[Path], upstream: Sequence[Path]) -> Judged:

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from packaging.utils import NormalizedName, canonicalize_name
 
+from scanner.available import offered
 from scanner.candidates import Gathering, Question
 from scanner.distribution import Identity, Origin
 from scanner.environment import Environment
@@ -80,7 +81,41 @@ def test_every_wheel_of_the_version_and_no_other(names: list[str], version: str 
 @pytest.mark.parametrize("spelled", ["1.0+cgr.2", "1.0+CGR.2", "1.0+cgr_2"])
 def test_a_remediated_version_however_it_is_spelled(spelled: str) -> None:
     files = [f"demo-{version}-py3-none-any.whl" for version in ("1.0", "1.0+cgr.1", spelled, "1.1+cgr.9")]
-    assert Gathering(question(), [Listed(names=files)]).remediated() == "1.0+cgr.2"
+    assert offered(Gathering(question(), [Listed(names=files)])).remediated == "1.0+cgr.2"
+
+
+@pytest.mark.parametrize(
+    ("installed", "listed", "expected"),
+    [
+        ("1.0", ["1.0.0+cgr.2"], "1.0.0+cgr.2"),
+        ("1.0.0", ["1.0+cgr.2", "1.0.0+cgr.10", "1.0+cgr.9"], "1.0.0+cgr.10"),
+        ("1", ["1.0.0+cgr.1"], "1.0.0+cgr.1"),
+        ("1.0+cgr.1", ["1.0.0+cgr.1", "1.0.0+cgr.3"], "1.0.0+cgr.3"),
+        ("1.0.0+cgr.3", ["1.0+cgr.3"], "1.0+cgr.3"),
+        ("1.0rc1", ["1.0rc1+cgr.1", "1.0+cgr.2"], "1.0rc1+cgr.1"),
+        ("1.0", ["1.0.1+cgr.2", "1.0.post1+cgr.1", "1!1.0+cgr.1", "1.0+other.3", "1.0"], None),
+        ("of somebody's", ["1.0+cgr.1"], None),
+    ],
+)
+def test_a_remediated_build_is_of_a_release_by_its_value(
+    installed: str, listed: list[str], expected: str | None
+) -> None:
+    files = [f"demo-{version}-py3-none-any.whl" for version in listed]
+    assert offered(Gathering(question(version=installed), [Listed(names=files)])).remediated == expected
+
+
+@dataclass(kw_only=True)
+class Withdrawn(Listed):
+    def files(self, project: NormalizedName) -> Sequence[IndexFile]:
+        return [file._replace(yanked=True) for file in Listed.files(self, project)]
+
+
+def test_what_is_withdrawn_for_another_python_or_pypis_is_not_offered() -> None:
+    names = ["demo-1.0+cgr.2-py3-none-any.whl", "demo-1.0+cgr.3-cp39-cp39-any.whl"]
+    assert offered(Gathering(question(), [Listed(names=names)])).remediated == "1.0+cgr.2"
+    assert offered(Gathering(question(), [Withdrawn(names=names)])).remediated is None
+    theirs = Listed(names=names, role=Role.UPSTREAM, name="theirs")
+    assert offered(Gathering(question(), [Listed(names=names), theirs])).remediated is None
 
 
 @pytest.mark.parametrize(

@@ -89,7 +89,8 @@ def test_version() -> None:
 
 def test_help_imports_nothing_that_takes_time() -> None:
     code = (
-        "import sys, scanner.cli; print(*sorted(n for n in sys.modules if n in {'httpx','rich','yaml','ssl','docker'}))"
+        "import sys, scanner.cli; print(*sorted(n for n in sys.modules if n in {'httpx', 'rich', 'yaml', 'ssl', "
+        "'docker', 'cyclonedx', 'spdx_tools'}))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "\n"
@@ -98,7 +99,8 @@ def test_help_imports_nothing_that_takes_time() -> None:
 def test_a_scan_against_folders_imports_nothing_that_it_does_without(demo: list[str]) -> None:
     code = (
         "import sys; from scanner.cli import main; main(sys.argv[1:])\n"
-        "print(*sorted(n for n in sys.modules if n in {'httpx', 'rich', 'yaml', 'ssl', 'docker', 'tabulate'}))"
+        "print(*sorted(n for n in sys.modules if n in {'httpx', 'rich', 'yaml', 'ssl', 'docker', 'tabulate', "
+        "'cyclonedx', 'spdx_tools', 'packageurl'}))"
     )
     command = [sys.executable, "-c", code, *demo, "-o", "json=report.json"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
@@ -175,6 +177,8 @@ def test_documented_options_exist() -> None:
         (["scan", "registry:A B"], "not an image name"),
         (["scan", "dir:nowhere"], "nowhere"),
         (["scan", "x\x1b[31m\n\u202ey"], "\\x1b[31m"),
+        (["scan", "dir:.", "--only", "upsteam"], "cannot filter by 'upsteam'; did you mean upstream?"),
+        (["scan", "dir:.", "--group-by", "moon"], "cannot group by 'moon'"),
         (["cache", "show", "--config", "none.yaml"], "cannot read none.yaml"),
     ],
     ids=lambda value: ascii(" ".join(value))[:40] if isinstance(value, list) else "",
@@ -222,6 +226,49 @@ def test_outputs_and_a_policy_that_does_not_hold(demo: list[str]) -> None:
     assert len(violations) == 3
     assert done.stderr.splitlines() == [f"cgscan: policy: {report['target']['reference']}: {v}" for v in violations]
     assert sorted(path.name for path in Path().iterdir()) == ["home", "report.json"]
+
+
+def test_the_demo_as_sarif_and_sboms(demo: list[str]) -> None:
+    done = cgscan(*demo, "-o", "sarif=a.sarif", "-o", "cyclonedx=a.cdx.json", "-o", "spdx")
+    assert (done.returncode, done.stderr) == (0, "")
+    packages = json.loads(done.stdout)["packages"]
+    components = json.loads(Path("a.cdx.json").read_text())["components"]
+    assert len(packages) == len(components) + 1 == 9
+    assert {each["versionInfo"] for each in packages if each["name"] == "six"} == {"1.17.0"}
+    (run,) = json.loads(Path("a.sarif").read_text())["runs"]
+    assert [result["ruleId"] for result in run["results"]] == [
+        "integrity-modified",
+        "origin-ambiguous",
+        "origin-upstream",
+        "origin-upstream",
+    ]
+    assert run["properties"]["coverage"] == 33.33
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["dir:."], "cyclonedx holds one target, not 2"),
+        (["--platform", "all"], "cyclonedx holds one image, and --platform all may be several"),
+    ],
+)
+def test_an_sbom_of_several_targets_is_refused_before_the_scan(more: list[str], message: str, demo: list[str]) -> None:
+    done = cgscan(*demo, *more, "-o", "cyclonedx=a.json", "-o", "sarif=a.sarif")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.splitlines()[0] == f"cgscan: error: {message}"
+    assert done.stderr.splitlines()[1].startswith("hint: ")
+    assert not Path("a.sarif").exists()
+
+
+def test_a_filter_changes_what_is_shown_and_nothing_else(demo: list[str]) -> None:
+    done = cgscan(
+        *demo, "--only", "unknown", "--group-by", "layer", "--fail-on", "modified", "-o", "table", "-o", "csv=a"
+    )
+    assert done.returncode == 1
+    assert "Shown (--only): 0 of 8 distributions, 0 of 0 findings." in done.stdout
+    assert "Coverage 33.33 % (2 of 6 applicable)" in done.stdout
+    assert "1 distribution of integrity modified: blinker 1.9.0" in done.stdout
+    assert len(Path("a").read_text().splitlines()) == 9
 
 
 def test_the_environment_and_the_file_are_used(demo: list[str]) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from scanner.attestation import CHAINGUARD
 from scanner.config import SETTINGS, Settings, gather
 from scanner.errors import ConfigError
 from scanner.image import Platform
@@ -481,6 +482,66 @@ def test_files_that_say_nothing(text: str) -> None:
 def test_files_of_another_shape(text: str) -> None:
     written(text)
     assert len(faults_of()) == 1
+
+
+# -- signatures ------------------------------------------------------------------------------------
+
+
+def test_whose_signatures_count() -> None:
+    assert gather({}, {}).signers == CHAINGUARD
+    written(
+        "trust_root: certs/root.json\nattestations: never\nidentities:\n"
+        "  - {issuer: https://a.example, identity: https://a.example/me}\n"
+        "  - {issuer: https://b.example, pattern: 'https://b\\.example/[0-9]+'}\n",
+        "conf/cgscan.yaml",
+    )
+    settings = gather({"config": "conf/cgscan.yaml"}, {})
+    assert (settings.trust_root, settings.attestations) == (Path("conf/certs/root.json"), "never")
+    exact, pattern = settings.signers
+    assert exact.is_meant("https://a.example", "https://a.example/me")
+    assert not exact.is_meant("https://a.example", "https://a.example/me2")
+    assert not exact.is_meant("https://b.example", "https://a.example/me")
+    assert pattern.is_meant("https://b.example", "https://b.example/17")
+    assert not pattern.is_meant("https://b.example", "https://b.example/17/18")
+    assert not pattern.is_meant("https://b.example", "https://bxexample/17")
+    assert gather({"config": "conf/cgscan.yaml", "attestations": "auto"}, {}).attestations == "auto"
+
+
+def test_every_fault_of_identities_with_its_path() -> None:
+    written(
+        "identities:\n"
+        "  - 7\n"
+        "  - {issuer: x}\n"
+        "  - {identity: x, pattern: y, name: z}\n"
+        "  - {issuer: x, pattern: '('}\n"
+        "  - {issuer: x, pattern: '.*'}\n"
+        '  - {issuer: [x], identity: "a\\nb"}\n'
+        "trust_root: [1]\n"
+        "attestations: perhaps\n"
+    )
+    places = [fault.partition(": ")[0] for fault in faults_of()]
+    assert sorted(places) == sorted(
+        [
+            "identities[0]",
+            "identities[1]",
+            "identities[2].'name'",
+            "identities[2].issuer",
+            "identities[2]",
+            "identities[3].pattern",
+            "identities[4].pattern",
+            "identities[5].issuer",
+            "identities[5].identity",
+            "trust_root[0]",
+            "attestations",
+        ]
+    )
+
+
+@pytest.mark.parametrize("value", ["[]", "x", "{issuer: x}"])
+def test_identities_that_are_no_list(value: str) -> None:
+    written(f"identities: {value}\n")
+    [fault] = faults_of()
+    assert fault.startswith("identities: must be a list of at least one")
 
 
 # -- the documentation -----------------------------------------------------------------------------

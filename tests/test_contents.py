@@ -84,7 +84,16 @@ def test_the_import_reader_sees_every_form() -> None:
     assert found == {"a", "b", "c", "formats", "g", "h", "j"}
 
 
-@pytest.mark.parametrize(("library", "places"), [("httpx", {"http"}), ("click", {"cli"}), ("rich", {"display", "cli"})])
+@pytest.mark.parametrize(
+    ("library", "places"),
+    [
+        ("httpx", {"http"}),
+        ("click", {"cli"}),
+        ("rich", {"display", "cli"}),
+        ("sigstore", {"signatures"}),
+        ("cryptography", {"signatures"}),
+    ],
+)
 def test_libraries_have_one_place(library: str, places: set[str]) -> None:
     users = {
         module_of(file)

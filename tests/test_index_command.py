@@ -311,7 +311,7 @@ def test_show(wheel: Callable[..., Path], tmp_path: Path, capsys: pytest.Capture
     out = capsys.readouterr().out
     assert out.startswith(f"{SNAPSHOT}: a snapshot of 1 index, ")
     assert "(chainguard, built wheels only)" in out
-    assert re.search(r" 2 +1 +0 +1 +1 +0 min to 3 d\n", out)
+    assert re.search(r" 2 +1 +0 +1 +1 +0 +0 min to 3 d\n", out)
 
 
 @pytest.mark.parametrize(

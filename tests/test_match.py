@@ -128,6 +128,24 @@ def test_evidence_not_upstream_when_upstream_has_no_such_file(scene: Scene, tmp_
     assert match.evidence is Evidence.NOT_UPSTREAM
 
 
+@pytest.mark.parametrize(("version", "tier"), [("1.0+cgr.1", None), ("1.0", Tier.BUILT)])
+def test_evidence_not_upstream_without_an_sbom(scene: Scene, tmp_path: Path, version: str, tier: Tier | None) -> None:
+    """A ``+cgr.N`` version or a built tier does instead, but only where an upstream index was asked."""
+    own = wheels.make_wheel(tmp_path / "own", "demo", version, CODE)
+    scene.install(own)
+    match = scene.judge([own], [], tier=tier).one.match
+    assert match is not None
+    assert match.evidence is Evidence.NOT_UPSTREAM
+    alone = scene.judge([own], tier=tier).one.match
+    assert (alone.evidence if alone else None) is (Evidence.PATH if tier else None)
+
+
+def test_the_ladder_has_a_test_for_every_rung() -> None:
+    """Here and in ``test_attesting.py``; the order is the contract's."""
+    assert [rung.value for rung in Evidence] == ["attested", "built-only", "not-upstream", "path", "sbom"]
+    assert [rung.rung for rung in Evidence] == [0, 1, 2, 3, 4]
+
+
 def test_an_organisations_own_upload_is_unknown_with_its_match(scene: Scene, tmp_path: Path) -> None:
     own = wheels.make_wheel(tmp_path / "own", "demo", "1.0", CODE)
     scene.install(own)

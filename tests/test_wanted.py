@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from packaging.utils import canonicalize_name
@@ -14,7 +14,9 @@ from scanner.errors import ConfigError, UsageError
 from scanner.image import Platform
 from scanner.limits import DEFAULT_LIMITS, Limits
 from scanner.manager import Retrieved
+from scanner.report import Integrity, Origin, as_object
 from scanner.wanted import Want, wants_of_report, wants_of_requirements, wants_of_retrieved, wants_of_words
+from tests.reports import a_line, a_match, a_report
 
 HERE = Platform.parse("linux/arm64")
 
@@ -83,16 +85,12 @@ def test_what_a_proxy_holds() -> None:
 
 
 def test_a_report_or_several(tmp_path: Path) -> None:
-    line: dict[str, Any] = {
-        "name": "Demo_One",
-        "version": "1.0",
-        "environment": "/usr/lib/python3.11/site-packages",
-        "origin": "chainguard",
-        "integrity": "modified",
-        "match": {"filename": "demo_one-1.0-py3-none-any.whl"},
-    }
-    lines = [line, {**line, "integrity": "intact", "environment": None}, {**line, "origin": "os"}]
-    one = {"schema": "cgscan-report/1", "target": {"platform": "linux/arm64"}, "distributions": lines}
+    match = a_match(filename="demo_one-1.0-py3-none-any.whl")
+    line = a_line("Demo_One", "1.0", environment="/usr/lib/python3.11/site-packages", match=match)
+    line = replace(line, origin=Origin.CHAINGUARD, integrity=Integrity.MODIFIED)
+    lines = [line, replace(line, integrity=Integrity.INTACT, environment=None), replace(line, origin=Origin.OS)]
+    report = a_report(*lines)
+    one = as_object(replace(report, target=replace(report.target, platform="linux/arm64")))
     path = tmp_path / "report.json"
     wants = []
     for written in (one, [one, one]):

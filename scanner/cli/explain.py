@@ -31,6 +31,7 @@ from scanner.cli.terminal import Run, bars, look, print_data, say_nothing
 Examples:
   cgscan explain registry.example/app:1.4 requests
   cgscan explain oci-dir:build/image numpy --index chainguard --upstream pypi --all-files
+  cgscan explain registry.example/app:1.4 celery --vex https://libraries.cgr.dev/openvex/v1/all.json
   cgscan explain dir:.venv flask --environment /lib/python3.11/site-packages -o json=flask.json
 
 \b
@@ -42,6 +43,11 @@ Exit status:
 @click.argument("target", metavar="TARGET")
 @click.argument("name", metavar="NAME")
 @click.option("--environment", metavar="PATH", help="Only what lies there.  [default: everywhere]")
+@click.option(
+    "--vex",
+    metavar="URL|FILE",
+    help="A feed of OpenVEX documents, for what remediated builds fix.  [default: vex of the configuration file]",
+)
 @click.option("--all-files", is_flag=True, help="Name the files that are the same everywhere, too.")
 @click.option(
     "-o",
@@ -69,5 +75,5 @@ def explain(context: click.Context, /, target: str, name: str, **flags: Any) -> 
     settings = replace(gather(flags, os.environ), outputs=explained_outputs(output))
     with bars(off=run.quiet or flags["no_progress"]) as progress:
         note = run.note if flags["verbose"] else say_nothing
-        found = explain_target(target, asked, settings, progress=progress, note=note)
+        found = explain_target(target, asked, settings, progress=progress, note=note, warn=run.note)
     print_data(explained_text(found, settings.outputs, all_files=all_files, **look(no_color=flags["no_color"])))

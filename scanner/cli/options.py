@@ -44,8 +44,23 @@ OUTPUT: Final = click.option(
     "--output",
     metavar="FORMAT[=FILE]",
     multiple=True,
-    help="table, json, yaml, csv or markdown; repeatable.  [default: table]",
+    help="table, json, yaml, csv, markdown, sarif, cyclonedx or spdx; repeatable.  [default: table]",
 )
+VIEW: Final = (
+    click.option(
+        "--only",
+        metavar="FILTER",
+        multiple=True,
+        help="Show only these in table and markdown: origins, integrities, kinds, kinds of findings, verified, "
+        "name=GLOB; with commas; ! leaves out. What is counted stays the same.",
+    ),
+    click.option(
+        "--group-by",
+        metavar="environment|layer|origin",
+        help="What has a table of its own.  [default: environment]",
+    ),
+)
+"""What of a report is shown."""
 NO_PROGRESS: Final = click.option("--no-progress", is_flag=True, help="Show no progress on the terminal.")
 INDEXES: Final = (
     click.option(
@@ -101,6 +116,13 @@ CACHE: Final = (
 """What is remembered between runs."""
 READING: Final = (
     click.option("--prove", is_flag=True, help="Download every matched wheel whole and recompute its hashes."),
+    click.option(
+        "--attestations",
+        metavar="auto|never",
+        help="Check what is signed about matched wheels, where sigstore is installed and an index offers it.  "
+        "[default: auto]",
+    ),
+    click.option("--trust-root", metavar="FILE", help="Whom signatures must lead to.  [default: sigstore's own]"),
     click.option(
         "--lazy",
         is_flag=True,

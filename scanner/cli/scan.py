@@ -21,12 +21,14 @@ from scanner.cli.options import (
     SILENCE,
     TERMINAL,
     VERBOSITY,
+    VIEW,
     options,
 )
 from scanner.cli.terminal import Run, bars, complain, look, one_line, print_data, say_nothing
 
 if TYPE_CHECKING:
     from scanner.config import Settings
+    from scanner.formats.view import View
     from scanner.run import Outcome
 
 
@@ -37,6 +39,8 @@ Examples:
   cgscan scan registry.example/app:1.4 --index https://libraries.cgr.dev/python/simple \\
       --upstream https://pypi.org/simple
   cgscan scan oci-dir:build/image --index chainguard -o table -o json=report.json
+  cgscan scan app:1.4 --index chainguard --upstream pypi -o sarif=app.sarif -o spdx=app.json
+  cgscan scan app:1.4 --index chainguard --upstream pypi --group-by layer --only '!verified,!os'
   cgscan scan dir:.venv --min-coverage 90 --fail-on modified,unknown
 
 \b
@@ -51,6 +55,7 @@ Exit status:
     INDEXES,
     IMAGES,
     (OUTPUT,),
+    VIEW,
     POLICY,
     OFFLINE,
     CACHE,
@@ -70,10 +75,12 @@ def scan(context: click.Context, /, targets: tuple[str, ...], **flags: Any) -> i
     docker-archive: oci-archive: oci-dir: dir: file:
     """
     from scanner.config import gather
+    from scanner.formats.view import View
     from scanner.run import has_chainguard, scan_targets, write_files
 
     run = context.ensure_object(Run)
     run.busy, run.quiet = True, flags["quiet"]
+    view = View.of(flags.pop("only"), flags.pop("group_by"))
     settings = gather(flags, os.environ)
     if not has_chainguard(settings):
         run.note("note: no index of Chainguard's is given, so nothing can be proved to be Chainguard's")
@@ -86,16 +93,16 @@ def scan(context: click.Context, /, targets: tuple[str, ...], **flags: Any) -> i
     for problem in outcome.problems:
         complain(problem, run)
     if outcome.reports:
-        write_files(outcome.reports, settings.outputs)
+        write_files(outcome.reports, settings.outputs, view)
     if not outcome.problems:
-        _print_reports(outcome, settings, run, no_color=flags["no_color"])
+        _print_reports(outcome, settings, view, run, no_color=flags["no_color"])
     return outcome.status
 
 
-def _print_reports(outcome: Outcome, settings: Settings, run: Run, *, no_color: bool) -> None:
+def _print_reports(outcome: Outcome, settings: Settings, view: View, run: Run, *, no_color: bool) -> None:
     from scanner.run import text_for_terminal
 
-    print_data(text_for_terminal(outcome.reports, settings.outputs, **look(no_color=no_color)))
+    print_data(text_for_terminal(outcome.reports, settings.outputs, view, **look(no_color=no_color)))
     if not any(output.path is None and output.format in ("table", "markdown") for output in settings.outputs):
         for violation in outcome.violations:
             run.note(f"policy: {one_line(violation)}")

@@ -10,6 +10,7 @@ for and no others, because it is as much as every wheel that was read.
     asked           which distribution is asked for
     considered      which files of the indexes were considered
     sentences       the verdict's reasons, in words
+    remediated      what a VEX feed says of the builds of its release
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from packaging.utils import InvalidSdistFilename, parse_sdist_filename
 from packaging.version import InvalidVersion, Version
@@ -14,6 +15,7 @@ from scanner.environment import fits
 from scanner.explaining.sides import counts_of, tags_of
 from scanner.explanation import Answer, CandidateLine
 from scanner.index import Index, IndexFile, Role
+from scanner.lines import seen_line
 from scanner.match import Fit
 
 
@@ -32,8 +34,24 @@ def answers_of(compared: Compared) -> tuple[Answer, ...]:
 
 
 def candidates_of(compared: Compared, chosen: Fit | None) -> tuple[CandidateLine, ...]:
-    """Every file of this version, upstream's first: the order in which they are asked for."""
-    return tuple(_lines(compared, chosen))
+    """Every file of this version, upstream's first: the order in which they are asked for. Then earlier ones."""
+    return (*_lines(compared, chosen), *_earlier_lines(compared, chosen))
+
+
+def _earlier_lines(compared: Compared, chosen: Fit | None) -> Iterator[CandidateLine]:
+    """Wheels that are not listed any more; of a wheel file, the one whose bytes it has."""
+    indexes = {index.name: index for index, _ in compared.gathering.listing.files}
+    fits = list(compared.fits)
+    if chosen is not None and not any(_is(fit, chosen) for fit in fits):
+        fits.append(chosen)
+    for fit in fits:
+        candidate = fit.candidate
+        if candidate.seen is not None and candidate.index in indexes:
+            reason = _reason(candidate.file, fit, compared, chosen) or ""
+            line = _line(indexes[candidate.index], candidate.file, fit, chosen=_is(fit, chosen), reason=reason)
+            seen = seen_line(candidate.seen)
+            when = f"not listed any more, last seen {seen.last}"
+            yield replace(line, seen=seen, reason=f"{line.reason}; {when}")
 
 
 def _lines(compared: Compared, chosen: Fit | None) -> Iterator[CandidateLine]:

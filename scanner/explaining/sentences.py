@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from scanner.assessed import Assessed
+from scanner.attestation import NOT_INSTALLED, NOT_OFFERED, NotAttested
 from scanner.comparison import Compared
 from scanner.distribution import Installed, Integrity, Origin, WheelFile
 from scanner.explaining.sides import Column, Sides
 from scanner.explanation import ExplainedFile, Listed, Stand
-from scanner.index import Evidence, Role
+from scanner.index import Evidence, Role, in_utc
 from scanner.report import DistributionLine
 
 _EVIDENCE: Final = {
@@ -93,6 +94,8 @@ def _wheels(facts: Facts) -> Iterator[str]:
     for role, name in ((Role.CHAINGUARD, "chainguard"), (Role.UPSTREAM, "upstream")):
         column = facts.sides.named(name)
         yield _of_column(name, column) if column is not None else _without(role, compared)
+        if column is not None:
+            yield from _not_attested(column, compared)
     if isinstance(facts.one.found, WheelFile):
         yield _of_archive(facts.one.found, compared)
     yield from (f"There was no answer from {failure}." for failure in compared.failures)
@@ -114,12 +117,21 @@ def _of_column(name: str, column: Column) -> str:
         parts = [f"all its {len(fit.rows)} files are there with their bytes"]
     parts += [f"{fit.modified} with others"] if fit.modified else []
     parts += [f"{fit.missing} not at all"] if fit.missing else []
-    text = f"{_NAMES[name]} is {candidate.file.filename} of {candidate.index}: {', '.join(parts)}."
+    listed = "" if candidate.seen is None else f", as it was listed until {in_utc(candidate.seen.last)}"
+    text = f"{_NAMES[name]} is {candidate.file.filename} of {candidate.index}{listed}: {', '.join(parts)}."
     if candidate.origin is Origin.UNKNOWN:
         return f"{text} It lies on an index of that role, but nothing says that Chainguard built it."
     if candidate.evidence is not None:
         return f"{text} It counts as Chainguard's ({candidate.evidence.value}) because {_EVIDENCE[candidate.evidence]}."
     return text
+
+
+def _not_attested(column: Column, compared: Compared) -> Iterator[str]:
+    """Why what is signed about a wheel does not count, where there is something."""
+    candidate = column.fit.candidate
+    said = compared.gathering.attestations.said_of(candidate.index, candidate.file)
+    if isinstance(said, NotAttested) and said not in (NOT_OFFERED, NOT_INSTALLED):
+        yield f"What is signed about it is no evidence: {said.why}."
 
 
 def _without(role: Role, compared: Compared) -> str:
@@ -133,10 +145,10 @@ def _without(role: Role, compared: Compared) -> str:
         return f"There is no wheel of {whose} to show, because no index of that role was given."
     question = compared.gathering.question
     versions = {
-        str(file.wheel.version) for index, files in listing.files if index.role is role for file in files if file.wheel
+        file.wheel.version for index, files in listing.files if index.role is role for file in files if file.wheel
     }
     listed = f"it lists {_number(len(versions), 'other version')}" if versions else "it lists no wheel of that project"
-    if question.version in versions:
+    if question.parsed in versions:
         listed = "its wheels of this version are PyPI's bytes, unreadable, or for another interpreter or platform"
     return f"There is no wheel of {whose} to show: {' and '.join(names)} was asked, and {listed}."
 

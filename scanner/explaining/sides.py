@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from scanner.comparison import Compared
 from scanner.distribution import Origin
 from scanner.explanation import Side
+from scanner.lines import seen_line
 from scanner.match import Fit, State, Telling, telling
 from scanner.report import FileCounts
 
@@ -38,7 +39,7 @@ class Sides:
     @classmethod
     def of(cls, compared: Compared, shown: Fit | None) -> Sides:
         """The best fits of both sides; ``shown`` is the verdict's, which is the best of its side."""
-        fits = list(compared.fits)
+        fits = [fit for fit in compared.fits if fit.candidate.seen is None]
         if shown is not None and not any(_is_same(fit, shown) for fit in fits):
             fits.append(shown)
         told = telling(fits, compared.circumstances)
@@ -68,7 +69,7 @@ class Sides:
     def _subject_of(self, shown: Fit | None) -> str | None:
         if shown is not None:
             return UPSTREAM if shown.candidate.origin is Origin.UPSTREAM else CHAINGUARD
-        ranked = sorted(self.columns(), key=lambda side: _rank(side[1].fit))
+        ranked = sorted(self.columns(), key=lambda side: side[1].fit.rank)
         return ranked[0][0] if ranked else None
 
 
@@ -76,13 +77,8 @@ def _is_same(one: Fit, other: Fit) -> bool:
     return (one.candidate.index, one.candidate.file.url) == (other.candidate.index, other.candidate.file.url)
 
 
-def _rank(fit: Fit) -> tuple[bool, int, int, int]:
-    """Less is better; the matcher's order."""
-    return (not fit.complete, fit.modified, fit.missing, -fit.matched)
-
-
 def _best(columns: Sequence[Column], shown: Fit | None) -> Column | None:
-    return min(columns, key=lambda one: (shown is None or not _is_same(one.fit, shown), *_rank(one.fit)), default=None)
+    return min(columns, key=lambda one: (shown is None or not _is_same(one.fit, shown), *one.fit.rank), default=None)
 
 
 def side_of(column: Column | None) -> Side | None:
@@ -103,6 +99,7 @@ def side_of(column: Column | None) -> Side | None:
         discriminating=len(column.telling.apart),
         speaking=len(column.telling.speak),
         files=counts_of(column.fit),
+        seen=seen_line(candidate.seen) if candidate.seen else None,
     )
 
 

@@ -47,10 +47,11 @@ def render(reports: Sequence[Report], _look: Look) -> str:
 
 
 def _row(line: DistributionLine) -> list[str]:
-    return [_cell(getattr(line, column)) for column in COLUMNS]
+    return [cell(getattr(line, column)) for column in COLUMNS]
 
 
-def _cell(value: object) -> str:
+def cell(value: object) -> str:
+    """A value as a cell: on one line, and no formula."""
     match value:
         case None:
             return ""

@@ -12,6 +12,7 @@ from typing import Final
 from scanner.explanation import Account, CandidateLine, ExplainedFile, Explanation, Listed, Side, SideFile, Stand
 from scanner.formats.text import ORIGIN_COLORS, Look, many, shorten, shown, wrapped
 from scanner.report import DistributionLine, Integrity, Kind, LayerLine
+from scanner.vex import FIXED, Fix
 
 _WIDEST: Final = 200
 _WIDE: Final = 110
@@ -19,6 +20,7 @@ _WIDE: Final = 110
 _AT_MOST: Final = 15
 _CANDIDATES_AT_MOST: Final = 8
 _FINDINGS_AT_MOST: Final = 20
+_FIXES_AT_MOST: Final = 30
 _HEADERS: Final = ("installed", "Chainguard", "PyPI", "layer", "state")
 _STATES: Final = {
     Stand.MATCHED: "matched",
@@ -52,6 +54,7 @@ def _lines(explanation: Explanation, look: Look, *, all_files: bool) -> Iterator
         yield from _head(account.distribution, target.layers, look)
         yield from _why(account, look)
         yield from _candidates(account, look)
+        yield from _remediated(account, look)
         yield from _files(account, look, all_files=all_files)
     yield from _findings(explanation, look)
 
@@ -102,6 +105,44 @@ def _candidate(one: CandidateLine, look: Look) -> Iterator[str]:
     evidence = f", {one.evidence.value}" if one.evidence else ""
     text = f"{one.filename} of {one.index} ({one.role.value}{evidence}): {one.reason}"
     yield from wrapped(shown(text), look.columns, first="  > " if one.chosen else "    ", rest="      ")
+
+
+# -- remediated builds -----------------------------------------------------------------------------
+
+
+def _remediated(account: Account, look: Look) -> Iterator[str]:
+    offered = account.distribution.available.remediated
+    fixes = account.vex.statements if account.vex is not None else ()
+    if offered is None and not fixes:
+        return
+    yield ""
+    yield look.paint("Remediated builds of this release", "bold")
+    if offered is not None:
+        newest = "this is the newest that Chainguard offers"
+        yield f"  {newest if offered == account.distribution.version else f'Chainguard offers {shown(offered)}'}"
+    if account.vex is not None:
+        said = "says" if fixes else "says nothing of it"
+        yield from wrapped(f"{shown(account.vex.feed)} {said}", look.columns, first="  ", rest="    ")
+    for fix in fixes[:_FIXES_AT_MOST]:
+        yield from wrapped(shown(_fix(fix)), look.columns, first="  - ", rest="    ")
+    if len(fixes) > _FIXES_AT_MOST:
+        yield f"    and {len(fixes) - _FIXES_AT_MOST} more; see --output json"
+
+
+def _fix(fix: Fix) -> str:
+    names = [*fix.cves, *(name for name in fix.aliases if not fix.cves)] or [fix.vulnerability]
+    if fix.here == FIXED:
+        words = "fixed here"
+    elif fix.fixed_version is not None:
+        words = f"fixed in {fix.fixed_version}"
+        words += f", and here {_word(fix.here)}" if fix.here is not None else ""
+    else:
+        words = f"{_word(fix.status)} {'here' if fix.here else 'in another build of this release'}"
+    return f"{', '.join(names[:3])}: {words}"
+
+
+def _word(status: str) -> str:
+    return status.replace("_", " ")
 
 
 # -- the files -------------------------------------------------------------------------------------

@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Container, Iterator, Sequence
 from typing import Final
 
+from scanner.attestation import NOT_ATTESTED, NOT_INSTALLED
+from scanner.distribution import Finding
 from scanner.formats.text import many
 from scanner.index import Evidence, Role
 from scanner.report import DistributionLine, IndexLine, Integrity, Kind, Origin, Report, is_verified
@@ -165,6 +167,16 @@ def on_sbom_alone(report: Report) -> str | None:
     return f"{len(weak)} {rest} on the SBOM alone; {how} would settle {'it' if len(weak) == 1 else 'them'}."
 
 
+def without_sigstore(report: Report) -> str | None:
+    """How many verdicts want an attestation that nobody could check, and what it takes."""
+    why = f"{NOT_ATTESTED}{NOT_INSTALLED.why}"
+    count = sum(line.reason.endswith(why) and not line.hidden for line in report.distributions)
+    if not count:
+        return None
+    wants, them = ("verdict wants", "it") if count == 1 else ("verdicts want", "them")
+    return f"{count} {wants} an attestation to be checked; pip install 'cgscan[attested]' would settle {them}."
+
+
 def on_contents(report: Report) -> str | None:
     """Which layers were read by their tables of contents, and what was not checked for that."""
     numbers = [str(number) for number, layer in enumerate(report.target.layers) if layer.checked == "contents"]
@@ -221,9 +233,9 @@ def _silent(report: Report, unchecked: Sequence[DistributionLine]) -> str:
     return " and ".join(names) or "the index"
 
 
-def findings_by_kind(report: Report) -> str:
+def findings_by_kind(findings: Sequence[Finding]) -> str:
     """``12 unowned-file, 3 unreadable``, in the report's order."""
-    return ", ".join(f"{count} {kind}" for kind, count in Counter(each.kind.value for each in report.findings).items())
+    return ", ".join(f"{count} {kind}" for kind, count in Counter(each.kind.value for each in findings).items())
 
 
 def target_in_words(report: Report) -> str:

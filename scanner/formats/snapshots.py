@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import time
 from collections.abc import Sequence
 from typing import Any, Final
@@ -11,11 +10,12 @@ from tabulate import tabulate
 
 from scanner.formats.json_ import written
 from scanner.formats.text import shown
+from scanner.index import in_utc
 from scanner.report import plain
 from scanner.snapshot import Source
 
 SCHEMA: Final = "cgscan-snapshot/1"
-_HEADERS: Final = ("index", "projects", "not listed", "failed", "files", "wheels", "age")
+_HEADERS: Final = ("index", "projects", "not listed", "failed", "files", "wheels", "earlier", "age")
 _AGES: Final = ((48 * 3600, 86_400, "d"), (7200, 3600, "h"), (0, 60, "min"))
 """From how many seconds on, in what unit, and its name."""
 
@@ -35,7 +35,8 @@ def _table(path: str, size: int, sources: Sequence[Source]) -> str:
         built = ", built wheels only" if one.built_only else ""
         lines.append(f"  {shown(one.name)} ({one.role.value}{built}) {shown(one.url)}, pulled {_in_utc(one.pulled)}")
     rows = [
-        (shown(one.name), one.projects, one.unlisted, one.failed, one.files, one.wheels, _age(one)) for one in sources
+        (shown(one.name), one.projects, one.unlisted, one.failed, one.files, one.wheels, one.earlier, _age(one))
+        for one in sources
     ]
     table = tabulate(rows, _HEADERS, tablefmt="plain") if rows else "it is empty"
     return "\n".join([*lines, "", *(line.rstrip() for line in table.splitlines())]) + "\n"
@@ -60,6 +61,7 @@ def _object(source: Source) -> dict[str, Any]:
         "failed": source.failed,
         "files": source.files,
         "wheels": source.wheels,
+        "earlier": source.earlier,
     }
 
 
@@ -77,7 +79,5 @@ def _ago(seconds: float) -> str:
 
 
 def _in_utc(seconds: float | None) -> str | None:
-    """RFC 3339; None for a time that there is not."""
-    if seconds is None:
-        return None
-    return dt.datetime.fromtimestamp(seconds, dt.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    """None for a time that there is not."""
+    return None if seconds is None else in_utc(seconds)

@@ -15,6 +15,7 @@ from tabulate import tabulate
 from scanner.distribution import Finding
 from scanner.formats import sentences
 from scanner.formats.text import ORIGIN_COLORS, Look, shorten, shown, wrapped
+from scanner.formats.view import View, grouped
 from scanner.index import Evidence
 from scanner.report import DistributionLine, FileLine, Integrity, Kind, Report, is_verified
 
@@ -38,6 +39,7 @@ def render(reports: Sequence[Report], look: Look) -> str:
 
 def _lines(report: Report, look: Look) -> Iterator[str]:
     yield from _head(report, look)
+    yield from _left_out(report, look)
     yield from _distributions(report, look)
     yield from _to_look_at(report, look)
     yield from _findings(report, look)
@@ -56,12 +58,18 @@ def _head(report: Report, look: Look) -> Iterator[str]:
         yield from wrapped(shown(sentences.index_in_words(index)), look.columns, first="  asked ", rest=" " * 8)
 
 
+def _left_out(report: Report, look: Look) -> Iterator[str]:
+    if said := look.view.left_out(report, sentences.minimum_of(report)):
+        yield ""
+        yield from wrapped(said, look.columns)
+
+
 # -- distributions ---------------------------------------------------------------------------------
 
 
 def _distributions(report: Report, look: Look) -> Iterator[str]:
     minimum = sentences.minimum_of(report)
-    for title, lines in _groups(report):
+    for title, lines in _groups(report, look.view.lines(report.distributions, minimum), look.view):
         yield ""
         yield look.paint(shorten(shown(title), look.columns), "bold")
         yield from _aligned([_row(line, minimum, look) for line in lines], look)
@@ -80,22 +88,27 @@ def _aligned(rows: Sequence[_Row], look: Look) -> Iterator[str]:
     yield from (line.rstrip() for line in table.splitlines())
 
 
-def _groups(report: Report) -> Iterator[tuple[str, list[DistributionLine]]]:
-    """Tables with their titles. Vendored ones are only counted; so are many that others own, unless changed."""
-    counted = [line for line in report.distributions if not line.hidden]
-    installed = [line for line in counted if line.kind is Kind.INSTALLED]
+def _groups(
+    report: Report, lines: Sequence[DistributionLine], view: View
+) -> Iterator[tuple[str, list[DistributionLine]]]:
+    """Tables with their titles. Unless asked for, vendored ones are only counted; so are many that others own."""
+    asked = bool(view.only.wanted)
+    installed = [line for line in lines if line.kind is Kind.INSTALLED and not line.hidden]
     owned = [line for line in installed if not _needs_row(line)]
-    if len(owned) > _OWNED_AT_MOST:
+    if len(owned) > _OWNED_AT_MOST and not asked:
         installed = [line for line in installed if _needs_row(line)]
-    for environment, lines in groupby(installed, key=lambda line: line.environment or "no environment"):
-        yield environment, list(lines)
-    for kind, title in _TITLES.items():
-        of_kind = [line for line in counted if line.kind is kind]
+    yield from grouped(installed, report, view.group_by or "environment")
+    for kind, title in ({**_TITLES, Kind.VENDORED: "vendored"} if asked else _TITLES).items():
+        of_kind = [line for line in lines if line.kind is kind and not line.hidden]
         if of_kind:
             yield title, of_kind
-    hidden = [line for line in report.distributions if line.hidden and line.kind is not Kind.VENDORED]
-    for place, lines in groupby(sorted(hidden, key=_place), key=_place):
-        yield f"only in lower layers: {place}", list(lines)
+    yield from _hidden(lines)
+
+
+def _hidden(lines: Sequence[DistributionLine]) -> Iterator[tuple[str, list[DistributionLine]]]:
+    hidden = [line for line in lines if line.hidden and line.kind is not Kind.VENDORED]
+    for place, members in groupby(sorted(hidden, key=_place), key=_place):
+        yield f"only in lower layers: {place}", list(members)
 
 
 def _place(line: DistributionLine) -> str:
@@ -134,10 +147,10 @@ def _integrity(line: DistributionLine, look: Look) -> str:
 
 
 def _to_look_at(report: Report, look: Look) -> Iterator[str]:
-    lines = sentences.to_look_at(report)
+    repeated, minimum = sentences.repeated_labels(report), sentences.minimum_of(report)
+    lines = look.view.lines(sentences.to_look_at(report), minimum)
     if not lines:
         return
-    repeated, minimum = sentences.repeated_labels(report), sentences.minimum_of(report)
     yield ""
     yield look.paint(f"To look at ({len(lines)})", "bold")
     for verdict, group in groupby(lines, key=lambda line: sentences.verdict(line, minimum)):
@@ -187,15 +200,16 @@ def _changed_files(line: DistributionLine, look: Look) -> Iterator[str]:
 
 
 def _findings(report: Report, look: Look) -> Iterator[str]:
-    if not report.findings:
+    findings = look.view.findings(report)
+    if not findings:
         return
     yield ""
-    yield look.paint(f"Findings ({len(report.findings)})", "bold")
-    for finding in report.findings[:_FINDINGS_AT_MOST]:
+    yield look.paint(f"Findings ({len(findings)})", "bold")
+    for finding in findings[:_FINDINGS_AT_MOST]:
         yield from _finding(finding, look)
-    more = len(report.findings) - _FINDINGS_AT_MOST
+    more = len(findings) - _FINDINGS_AT_MOST
     if more > 0:
-        text = f"and {more} more; in all {sentences.findings_by_kind(report)}"
+        text = f"and {more} more; in all {sentences.findings_by_kind(findings)}"
         yield from wrapped(text, look.columns, first="  ", rest="  ")
 
 
@@ -218,7 +232,8 @@ def _violations(report: Report, look: Look) -> Iterator[str]:
 
 def _end(report: Report, look: Look) -> Iterator[str]:
     yield ""
-    for sentence in (sentences.beside(report), sentences.on_sbom_alone(report), sentences.on_contents(report)):
+    settled = (sentences.on_sbom_alone(report), sentences.without_sigstore(report))
+    for sentence in (sentences.beside(report), *settled, sentences.on_contents(report)):
         if sentence:
             yield from wrapped(sentence, look.columns)
     for line in wrapped(shown(sentences.closing(report)), look.columns):

@@ -5,9 +5,10 @@ from __future__ import annotations
 import textwrap
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
+from scanner.formats.view import View
 from scanner.report import Origin, valid_text
 
 ORIGIN_COLORS: Final[Mapping[Origin, str]] = {
@@ -38,6 +39,7 @@ class Look:
 
     color: bool = False
     width: int | None = None
+    view: View = field(default_factory=View)
 
     @property
     def columns(self) -> int:

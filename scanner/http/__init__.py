@@ -15,7 +15,15 @@ In reading order::
     connections     how it is asked, with httpx; imported with the first request
 """
 
-from scanner.http.answers import Answer, CertificateRefused, Credentials, HostUnreachable, RequestFailed, Stream
+from scanner.http.answers import (
+    Answer,
+    CertificateRefused,
+    Credentials,
+    HostUnreachable,
+    RequestFailed,
+    Stream,
+    asked_pause,
+)
 from scanner.http.client import Client
 from scanner.http.urls import is_loopback, literal_address, masked
 
@@ -27,6 +35,7 @@ __all__ = [
     "HostUnreachable",
     "RequestFailed",
     "Stream",
+    "asked_pause",
     "is_loopback",
     "literal_address",
     "masked",

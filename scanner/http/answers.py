@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import email.utils
 import re
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import BinaryIO, Final
@@ -64,3 +66,14 @@ class Stream:
     headers: Mapping[str, str]
     url: str
     body: BinaryIO
+
+
+def asked_pause(headers: Mapping[str, str]) -> float:
+    """Seconds that an answer asks to wait, 0 where it asks for none: a number or an HTTP date (RFC 9110, 10.2.3)."""
+    text = headers.get("retry-after", "").strip()
+    if text.isascii() and text.isdigit():
+        return float(text[:6])
+    try:
+        return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - time.time())
+    except (ValueError, TypeError, OverflowError):  # no date, or one of no year that this machine counts
+        return 0.0

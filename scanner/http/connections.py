@@ -16,8 +16,8 @@ import httpx
 
 import scanner
 from scanner.errors import UsageError
-from scanner.http.answers import RequestFailed, Stream
-from scanner.http.failures import failure, may_pass, retry_after, said
+from scanner.http.answers import RequestFailed, Stream, asked_pause
+from scanner.http.failures import failure, may_pass, said
 from scanner.http.turns import Turns
 from scanner.http.urls import is_loopback, literal_address, masked
 
@@ -138,7 +138,7 @@ class Connections:
                 if not left or not may_pass(problem):
                     raise failure(problem, masked(str(request.url))) from problem
             else:
-                wanted = retry_after(response)
+                wanted = asked_pause(response.headers)
                 if response.status_code not in RETRIED or not left or wanted > _LONGEST_PAUSE:
                     return response
                 pause = max(pause, wanted)

@@ -1,11 +1,9 @@
-"""What is no answer: whether it may pass, how long to wait, and what it is called."""
+"""What is no answer: whether it may pass, and what it is called."""
 
 from __future__ import annotations
 
-import email.utils
 import socket
 import ssl
-import time
 from typing import Final
 from urllib.request import getproxies
 
@@ -16,17 +14,6 @@ from scanner.http.answers import CertificateRefused, HostUnreachable, RequestFai
 _ABOUT_PROXIES: Final = (
     "the environment names a proxy, which may be what is not reached (HTTPS_PROXY, HTTP_PROXY, NO_PROXY)"
 )
-
-
-def retry_after(response: httpx.Response) -> float:
-    """Seconds to wait: a number or an HTTP date (RFC 9110, 10.2.3)."""
-    text = response.headers.get("Retry-After", "").strip()
-    if text.isascii() and text.isdigit():
-        return float(text[:6])
-    try:
-        return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - time.time())
-    except (ValueError, TypeError, OverflowError):  # no date, or one of no year that this machine counts
-        return 0.0
 
 
 def _root(problem: BaseException) -> BaseException:

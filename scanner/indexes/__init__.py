@@ -14,8 +14,10 @@
     asking        requests, their time, and what refusals mean
     ranged        a remote file that is read where it is needed
     remote        reading a wheel by ranges, or whole
+    signed        what is signed about the files behind a URL
     remembered    wheels in the store
     pagememory    pages in the store
+    history       what was listed earlier, in the store
     simple        an index behind a URL
     directory     a folder as an index
     snapshot      a snapshot as indexes

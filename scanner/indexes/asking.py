@@ -42,14 +42,15 @@ class Asker:
         self._answered: set[Origin] = set()
         self._silent: dict[Origin, IndexUnavailable] = {}
 
-    def get(self, url: str, *, headers: Mapping[str, str]) -> Answer:
-        """A whole answer of at most the limit ``page``."""
+    def get(self, url: str, *, headers: Mapping[str, str], most: int | None = None) -> Answer:
+        """A whole answer of at most ``most`` bytes, else of the limit ``page``."""
+        limit, bound = ("page", self._limits.page) if most is None else ("attestation", most)
         with self.stream(url, headers=headers) as stream:
             body = bytearray()
             for chunk in self.chunks(stream):
                 body += chunk
-                if len(body) > self._limits.page:
-                    raise IndexUnavailable(f"{shown(url)}: longer than {self._limits.page} bytes (limit page)")
+                if len(body) > bound:
+                    raise IndexUnavailable(f"{shown(url)}: longer than {bound} bytes (limit {limit})")
         return Answer(status=stream.status, headers=stream.headers, url=stream.url, body=bytes(body))
 
     @contextmanager

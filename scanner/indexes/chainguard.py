@@ -10,6 +10,7 @@ import base64
 import datetime as dt
 import json
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 _INDEX = re.compile(r"/(?P<name>python|python-remediated|cu\d{3})(?:/(?:simple/?)?)?")
 _LONGEST_TOKEN: Final = 64 * 1024
-_RENEW: Final = "chainctl auth pull-token --repository=python --output env"
+RENEW: Final = "chainctl auth pull-token --repository=python --output env"
 _REASONS: Final = {
     "POLICY_ORG_BLOCKLIST": "the organisation's block list has it; whoever keeps its policy can take it out",
     "POLICY_COOLDOWN": "it is younger than the organisation's policy allows; it is served when the time is over",
@@ -54,15 +55,36 @@ def expiry(credentials: Credentials | None) -> dt.datetime | None:
 
     Nothing is verified: it is for a hint, never for a decision.
     """
+    return _moment(_claims(credentials), "exp")
+
+
+def lifetime(credentials: Credentials | None) -> dt.timedelta | None:
+    """How long a token lives, by its claims ``iat`` (or ``nbf``) and ``exp``; None where it does not say."""
+    claims = _claims(credentials)
+    begin, end = _moment(claims, "iat") or _moment(claims, "nbf"), _moment(claims, "exp")
+    return end - begin if begin is not None and end is not None and begin < end else None
+
+
+def _claims(credentials: Credentials | None) -> Mapping[str, object]:
+    """What the middle part of a JWT says; empty for what is none."""
     token = (credentials.token or credentials.password or "") if credentials is not None else ""
     parts = token.split(".") if len(token) <= _LONGEST_TOKEN else []
     if len(parts) != 3:
-        return None
+        return {}
     try:
         claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
-        seconds = claims["exp"]
-        return dt.datetime.fromtimestamp(int(seconds), dt.UTC) if isinstance(seconds, int | float) else None
-    except (ValueError, KeyError, TypeError, OverflowError, OSError, RecursionError):
+    except (ValueError, RecursionError):
+        return {}
+    return claims if isinstance(claims, dict) else {}
+
+
+def _moment(claims: Mapping[str, object], name: str) -> dt.datetime | None:
+    seconds = claims.get(name)
+    if not isinstance(seconds, int | float) or isinstance(seconds, bool):
+        return None
+    try:
+        return dt.datetime.fromtimestamp(int(seconds), dt.UTC)
+    except (ValueError, OverflowError, OSError):
         return None
 
 
@@ -87,10 +109,10 @@ def hint(status: int, reason: str, credentials: Credentials | None) -> str | Non
 def _about_401(credentials: Credentials | None) -> str:
     if credentials is None:
         return (
-            f'no token was sent: eval "$({_RENEW})", or an entry of ~/.netrc for {CHAINGUARD_HOST}; '
+            f'no token was sent: eval "$({RENEW})", or an entry of ~/.netrc for {CHAINGUARD_HOST}; '
             "CHAINGUARD_PYTHON_IDENTITY_ID and CHAINGUARD_PYTHON_TOKEN are both needed"
         )
     end = expiry(credentials)
     if end is not None and end <= dt.datetime.now(dt.UTC):
-        return f"the token ended at {end:%Y-%m-%dT%H:%M:%SZ}; a new one: {_RENEW}"
-    return f"the token was refused: taken back, or of another organisation or host; a new one: {_RENEW}"
+        return f"the token ended at {end:%Y-%m-%dT%H:%M:%SZ}; a new one: {RENEW}"
+    return f"the token was refused: taken back, or of another organisation or host; a new one: {RENEW}"

@@ -106,6 +106,13 @@ class Keyring:
         """Whether the index itself is shown credentials."""
         return self._own is not None or self._is_kept
 
+    @property
+    def user(self) -> str:
+        """Who asks: the user that the index is shown, ``bearer``, or empty. Secrets are renewed, users stay."""
+        if self._own is None:
+            return ""
+        return "bearer" if self._own.token is not None else f"user {self._own.username or ''}"
+
     def of(self, url: str) -> Credentials | None:
         """What a request for ``url`` may carry. User and password in ``url`` itself are the page's own and go first.
 

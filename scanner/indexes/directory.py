@@ -1,5 +1,7 @@
 """A folder as an index: ``DIR/<project>/index.html``, ``DIR/<project>/*.whl``, or wheels side by side in DIR.
 
+What is signed about a wheel is read from ``<wheel>.provenance`` (PEP 740) or ``<wheel>.sigstore.json`` beside it.
+
 A mirror's ``DIR/simple/<project>/index.html`` with files elsewhere below DIR is read too. Everything stays inside
 DIR: a link or symbolic link that leads out of it is refused, one to a web server is listed but not followed. The
 digest of every wheel is computed; a page that promises another one makes the project unavailable.
@@ -10,16 +12,19 @@ from __future__ import annotations
 import hashlib
 import stat
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, BinaryIO, cast
+from typing import IO, TYPE_CHECKING, BinaryIO, Final, cast
 from urllib.parse import unquote, urlsplit
 
 from packaging.utils import canonicalize_name
 
+from scanner.attestation import Form
 from scanner.digest import CHUNK, Digest
 from scanner.errors import IndexUnavailable, UsageError
 from scanner.index import IndexFile
+from scanner.indexes.history import History
 from scanner.indexes.once import Once
 from scanner.indexes.page import Page, parse_page
 from scanner.indexes.remembered import WheelMemory
@@ -29,10 +34,12 @@ from scanner.wheel import WheelName, read_wheel, read_wheel_by_record
 if TYPE_CHECKING:
     from packaging.utils import NormalizedName
 
-    from scanner.index import IndexSpec, Role
+    from scanner.index import Held, IndexSpec, Role, Seen
     from scanner.limits import Limits
     from scanner.store import Store
     from scanner.wheel import WheelContents
+
+_BESIDE: Final = {Form.PROVENANCE: ".provenance", Form.BUNDLE: ".sigstore.json"}
 
 
 class DirectoryIndex:
@@ -44,6 +51,7 @@ class DirectoryIndex:
         self._folder = _folder(spec.location)
         self._root = self._folder.resolve()
         self._memory = WheelMemory(store, self._root.as_uri())
+        self._history = History(store, index=self._root.as_uri(), role=spec.role, user="", built_only=spec.built_only)
         self._files: Once[NormalizedName, tuple[IndexFile, ...]] = Once()
         self._wheels: Once[tuple[str, str, bool], WheelContents] = Once()
         self._digests: Once[tuple[str, int, int], Digest] = Once()
@@ -85,6 +93,30 @@ class DirectoryIndex:
     def wheel(self, file: IndexFile, *, whole: bool = False) -> WheelContents:
         """What one of its wheels holds."""
         return self._wheels((file.filename, file.url, whole), lambda: self._ask_wheel(file, whole=whole))
+
+    def earlier(self, project: NormalizedName) -> Sequence[Seen]:
+        """Wheels that it has had and does not have any more."""
+        return self._history.earlier(project, self.files(project))
+
+    def recall(self, file: IndexFile) -> WheelContents | None:
+        """What a wheel held that is not there any more."""
+        return self._memory.get(file, proved=False)
+
+    def remember(self, project: NormalizedName, held: Sequence[Held]) -> None:
+        """Keep that wheels are there, and what holds of them."""
+        self._history.remember(project, self.files(project), time.time(), held)
+
+    def attestation(self, file: IndexFile, form: Form) -> bytes | None:
+        """What is signed about one of its wheels."""
+        wheel = self._path(file)
+        beside = wheel.with_name(f"{wheel.name}{_BESIDE[form]}")
+        if not beside.is_file():
+            return None
+        with self._open(self._inside(beside)) as stream:
+            document = stream.read(self._limits.attestation + 1)
+        if len(document) > self._limits.attestation:
+            raise IndexUnavailable(f"{beside}: longer than {self._limits.attestation} bytes (limit attestation)")
+        return document
 
     def _ask_wheel(self, file: IndexFile, *, whole: bool) -> WheelContents:
         contents = self._memory.get(file, proved=whole)

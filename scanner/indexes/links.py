@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from scanner.index import Tier
 
 LONGEST_NAME: Final = 255
+_LONGEST_URL: Final = 2000
 _ENDINGS: Final = (".whl", ".tar.gz", ".zip", ".tar.bz2", ".tar.xz", ".tgz", ".tar.z", ".tar", ".egg", ".exe")
 _HEX_DIGITS: Final = {
     "md5": 32, "sha1": 40, "sha224": 56, "sha256": 64, "sha384": 96, "sha512": 128, "blake2s": 64, "blake2b": 128,
@@ -41,18 +42,21 @@ class Link:
     size: int | None = None
     requires_python: str | None = None
     yanked: bool = False
+    provenance: str | None = None
 
 
 class Resolving:
-    """Makes files of the links on one page. ``base`` is the index's own simple URL, ``what`` names the page in errors.
+    """Makes files of the links on one page. ``base`` is the index's own simple URL, ``what`` names the page in errors;
+    ``signed`` is whether the places of what is signed about files are kept.
 
     Plain links, nearly all, go a short way; it gives what the long one does.
     """
 
-    def __init__(self, url: str, *, base: str, what: str) -> None:
+    def __init__(self, url: str, *, base: str, what: str, signed: bool = False) -> None:
         self._url = url
         self._base = base
         self._what = what
+        self._signed = signed
         self._tiers = Tiers(base)
         self._is_plain = _PLAIN_PAGE.fullmatch(url) is not None
         self._starts: dict[str, str] = {}
@@ -109,7 +113,18 @@ class Resolving:
             requires_python=link.requires_python,
             yanked=link.yanked,
             tier=tier,
+            provenance=self._provenance(link.provenance) if self._signed and link.provenance else None,
         )
+
+    def _provenance(self, said: str) -> str | None:
+        """The URL of what is signed about a file; None for what is no URL of a server."""
+        try:
+            url = urljoin(self._url, said.strip()).partition("#")[0]
+            parts = urlsplit(url)
+            _ = parts.port
+        except ValueError:
+            return None
+        return url if parts.scheme in ("http", "https") and parts.hostname and len(url) <= _LONGEST_URL else None
 
 
 def is_filename(name: str) -> bool:

@@ -1,8 +1,8 @@
 """Pages of the simple repository API -> the files of a project. Pure: bytes in, values out.
 
-Sources: PEP 503 and 592 (HTML, yanked), PEP 629 (version), PEP 691 (JSON), PEP 700 (size), PEP 714; as
-collected in the "Simple repository API" specification. What servers do beyond it is taken as they do it:
-no Content-Type or a wrong one, md5 or sha512 fragments, several fragments joined with ``&``, relative URLs,
+Sources: PEP 503 and 592 (HTML, yanked), PEP 629 (version), PEP 691 (JSON), PEP 700 (size), PEP 714, PEP 740
+(provenance); as collected in the "Simple repository API" specification. What servers do beyond it is taken as they do
+it: no Content-Type or a wrong one, md5 or sha512 fragments, several fragments joined with ``&``, relative URLs,
 ``<base href>``, decorated anchor texts.
 """
 
@@ -45,7 +45,7 @@ _PARSE_SECONDS: Final = 20.0
 class Page:
     """One answer. ``url`` is the last one after redirects, ``base`` the index's own simple URL.
 
-    ``content_type`` is the header as it came, or empty.
+    ``content_type`` is the header as it came, or empty; ``signed`` whether it matters what is signed about the files.
     """
 
     project: NormalizedName
@@ -53,6 +53,7 @@ class Page:
     base: str
     content_type: str
     body: bytes
+    signed: bool = False
 
 
 def parse_page(page: Page) -> tuple[IndexFile, ...]:
@@ -61,7 +62,7 @@ def parse_page(page: Page) -> tuple[IndexFile, ...]:
     if not page.body.strip():
         raise IndexUnavailable(f"{what}: answered with an empty page")
     links = _json_links(page, what) if _is_json(page, what) else _html_links(page, what)
-    resolving = Resolving(page.url, base=page.base, what=what)
+    resolving = Resolving(page.url, base=page.base, what=what, signed=page.signed)
     files: list[IndexFile] = []
     for link in links:
         file = resolving.file(link)
@@ -86,7 +87,7 @@ def _is_json(page: Page, what: str) -> bool:
     return kind in _JSON_TYPES or kind.endswith("+json") or page.body.lstrip()[:1] == b"{"
 
 
-# JSON (PEP 691, 700)
+# JSON (PEP 691, 700, 740)
 
 
 def _json_links(page: Page, what: str) -> Iterator[Link]:
@@ -115,7 +116,7 @@ def _json_link(row: object, what: str, at: int) -> Link:
         hashes = {}
     if not isinstance(hashes, dict) or not all(isinstance(value, str) for value in hashes.values()):
         raise IndexUnavailable(f"{what}: files[{at}].hashes is no object of texts")
-    size, requires = row.get("size"), row.get("requires-python")
+    size, requires, provenance = row.get("size"), row.get("requires-python"), row.get("provenance")
     return Link(
         url=url,
         filename=filename,
@@ -123,6 +124,7 @@ def _json_link(row: object, what: str, at: int) -> Link:
         size=size if isinstance(size, int) and not isinstance(size, bool) and 0 <= size < 1 << 62 else None,
         requires_python=requires if isinstance(requires, str) else None,
         yanked=bool(row.get("yanked")),
+        provenance=provenance if isinstance(provenance, str) else None,
     )
 
 
@@ -137,7 +139,7 @@ def _check_version(version: object, what: str) -> None:
         raise IndexUnavailable(f"{what}: speaks version {found[0]} of the simple API, which is not known here")
 
 
-# HTML (PEP 503, 592, 629)
+# HTML (PEP 503, 592, 629, 740)
 
 
 def _html_links(page: Page, what: str) -> Iterator[Link]:
@@ -211,6 +213,7 @@ class _Anchors(HTMLParser):
                     filename="",
                     requires_python=said.get("data-requires-python"),
                     yanked="data-yanked" in said,
+                    provenance=said.get("data-provenance"),
                 )
         elif tag == "base":
             self.base = self.base or href

@@ -18,16 +18,19 @@ import msgpack  # type: ignore[import-untyped]
 from backports import zstd
 
 from scanner.index import IndexFile, Tier
+from scanner.indexes.credentials import shown
 
 if TYPE_CHECKING:
     from packaging.utils import NormalizedName
 
     from scanner.store import Store
 
-_FORMAT: Final = "page/3"
+_FORMAT: Final = "page/4"
 """Counted up when pages come to be read otherwise, or what they list has other fields."""
 _LONGEST_FRESH: Final = 600.0
 _LEVEL: Final = 1
+_MODIFIED: Final = "modified: "
+"""Stands before a Last-Modified that is kept for want of an ETag."""
 _FAULTS: Final = (
     ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, RecursionError, zstd.ZstdError,
     msgpack.exceptions.UnpackException,
@@ -54,11 +57,12 @@ class StoredPage:
 
 
 class PageMemory:
-    """The pages of one index, by project. ``index`` is its URL without secrets."""
+    """The pages of one index, by project. ``index`` is its URL without secrets; ``signed`` is as the pages are read."""
 
-    def __init__(self, store: Store, index: str) -> None:
+    def __init__(self, store: Store, index: str, *, signed: bool = False) -> None:
         self._store = store
         self._index = index
+        self._format = f"{_FORMAT}+signed" if signed else _FORMAT
 
     def get(self, project: NormalizedName) -> StoredPage | None:
         """The page that was stored last."""
@@ -71,7 +75,7 @@ class PageMemory:
             self._store.put("page", self._key(project), _packed(_without_secrets(page)))
 
     def _key(self, project: NormalizedName) -> str:
-        return "\n".join((_FORMAT, self._index, project))
+        return "\n".join((self._format, self._index, project))
 
 
 def _without_secrets(page: StoredPage) -> StoredPage:
@@ -79,10 +83,15 @@ def _without_secrets(page: StoredPage) -> StoredPage:
 
     Offline it still says what is listed, and wheels are remembered by their sha256.
     """
-    if all(file.url == file.shown_url for file in page.files):
-        return page
-    files = tuple(file._replace(url=file.shown_url) for file in page.files)
-    return replace(page, etag="", fresh=0.0, files=files)
+    files = tuple(_bared(file) for file in page.files)
+    return page if files == page.files else replace(page, etag="", fresh=0.0, files=files)
+
+
+def _bared(file: IndexFile) -> IndexFile:
+    signed = file.provenance if file.provenance is None or shown(file.provenance) == file.provenance else None
+    if file.url == file.shown_url and signed == file.provenance:
+        return file
+    return file._replace(url=file.shown_url, provenance=signed)
 
 
 def may_store(headers: Mapping[str, str]) -> bool:
@@ -98,6 +107,19 @@ def freshness(headers: Mapping[str, str]) -> float:
     age = headers.get("age", "0").strip()
     spent = float(age[:9]) if age.isascii() and age.isdigit() else 0.0
     return max(0.0, min(float(said["max-age"][:9]), _LONGEST_FRESH) - spent)
+
+
+def validator(headers: Mapping[str, str]) -> str:
+    """By what a server knows whether a page has changed (RFC 9110, 8.8): its ETag, else the time of the last change."""
+    modified = headers.get("last-modified", "")
+    return headers.get("etag", "") or (f"{_MODIFIED}{modified}" if modified else "")
+
+
+def unless(known: str) -> dict[str, str]:
+    """The header that asks for a page unless it is still the one with this validator; none without one."""
+    if known.startswith(_MODIFIED):
+        return {"If-Modified-Since": known.removeprefix(_MODIFIED)}
+    return {"If-None-Match": known} if known else {}
 
 
 def _directives(headers: Mapping[str, str]) -> Mapping[str, str]:
@@ -136,6 +158,7 @@ def _columns(files: Sequence[IndexFile]) -> tuple[object, ...]:
         list(words),
         {at: True for at, file in enumerate(files) if file.yanked},
         {at: file.tier.value for at, file in enumerate(files) if file.tier is not None},
+        {at: file.provenance for at, file in enumerate(files) if file.provenance is not None},
     )
 
 
@@ -145,7 +168,7 @@ def _is_plain(file: IndexFile) -> bool:
 
 
 def _files(columns: tuple[Any, ...]) -> tuple[IndexFile, ...]:
-    names, urls, digests, hashes, sizes, numbers, words, yanked, tiers = columns
+    names, urls, digests, hashes, sizes, numbers, words, yanked, tiers, signed = columns
     count, hexadecimal = len(names), digests.hex()
     each = [{"sha256": hexadecimal[start : start + 64]} for start in range(0, len(hexadecimal), 64)]
     rows = zip(
@@ -157,6 +180,7 @@ def _files(columns: tuple[Any, ...]) -> tuple[IndexFile, ...]:
         map(words.__getitem__, numbers),
         _patched([False] * count, yanked),
         _patched([None] * count, {at: Tier(value) for at, value in tiers.items()}),
+        _patched([None] * count, signed),
         strict=True,
     )
     return tuple(map(tuple.__new__, repeat(IndexFile), rows))  # what IndexFile._make does, ten times as fast

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from scanner.errors import CgscanError, IndexFailure, WheelUnreadable
+from scanner.index import Attesting, Recalling, Remembering
+from scanner.indexes.history import gone, key_of, sighting, with_sightings
 from scanner.indexes.once import Once
 from scanner.indexes.remembered import WHEEL_FORMAT, decode_wheel, encode_wheel
 from scanner.snapshot import ANY, LINK, Answer, Source, WritableSnapshot
@@ -18,7 +20,8 @@ if TYPE_CHECKING:
 
     from packaging.utils import NormalizedName
 
-    from scanner.index import Index, IndexFile, Role
+    from scanner.attestation import Form
+    from scanner.index import Held, Index, IndexFile, Role, Seen
     from scanner.limits import Limits
     from scanner.wheel import WheelContents
 
@@ -68,6 +71,9 @@ class RecordingIndex:
         self._limits = limits
         self._files: Once[NormalizedName, tuple[IndexFile, ...]] = Once()
         self._wheels: Once[tuple[str, str, bool], WheelContents] = Once()
+        self._listed_at: dict[NormalizedName, float] = {}
+        self._asked: set[NormalizedName] = set()
+        """What the index itself has answered; else its answers are those of an earlier pull."""
         source = Source(
             id=0,
             name=index.name,
@@ -112,6 +118,7 @@ class RecordingIndex:
         known = self._snapshot.answer(self._id, project)
         if known is not None and known.failure is None and 0 <= time.time() - known.at < self._fresh:
             self._tally.count("fresh")
+            self._listed_at[project] = known.at
             return known.files
         self._tally.count("asked")
         at = time.time()
@@ -122,7 +129,48 @@ class RecordingIndex:
             self._snapshot.put_answer(self._id, project, Answer(at=at, files=(), failure=problem.message))
             raise
         self._snapshot.put_answer(self._id, project, Answer(at=at, files=files))
+        self._asked.add(project)
+        self._listed_at[project] = at
         return files
+
+    # what was listed earlier
+
+    def earlier(self, project: NormalizedName) -> Sequence[Seen]:
+        """Wheels that it listed at an earlier pull, or that the index remembers itself, and does not list any more."""
+        files = self.files(project)
+        if project in self._asked and isinstance(self._index, Recalling):
+            remembered = [seen for seen in self._index.earlier(project) if self._take_over(seen.file)]
+            if remembered:
+                self._snapshot.put_seen(self._id, project, remembered)
+        return gone(self._snapshot.seen(self._id, project), files)
+
+    def _take_over(self, file: IndexFile) -> bool:
+        """Whether it is known what a wheel holds that is not listed any more; then it is stored."""
+        assert isinstance(self._index, Recalling)
+        contents = self.recall(file) or self._index.recall(file)
+        if contents is not None:
+            self._store(file, contents)
+        return contents is not None
+
+    def recall(self, file: IndexFile) -> WheelContents | None:
+        """What a wheel held that is not listed any more."""
+        if file.sha256 is None:
+            return None
+        data = self._snapshot.wheel(self._id, file.sha256.raw, file.filename, proved=False)
+        return decode_wheel(data, most=self._limits.page) if data is not None else None
+
+    def remember(self, project: NormalizedName, held: Sequence[Held]) -> None:
+        """Keep that wheels were listed when the index answered, and what held of them."""
+        at = self._listed_at.get(project)
+        if at is None:
+            return
+        before = {key_of(seen.file): seen for seen in self._snapshot.seen(self._id, project)}
+        now = {key_of(one.file): sighting(one, at, built_only=self.built_only) for one in held}
+        known = with_sightings(before, now, self.files(project), at)
+        if known is not None:
+            self._snapshot.put_seen(self._id, project, known.values())
+        if project in self._asked and isinstance(self._index, Remembering):
+            self._index.remember(project, held)
 
     def wheel(self, file: IndexFile, *, whole: bool = False) -> WheelContents:
         """What one of its wheels holds."""
@@ -144,6 +192,23 @@ class RecordingIndex:
         self._tally.count("read")
         self._store(file, contents)
         return contents
+
+    def attestation(self, file: IndexFile, form: Form) -> bytes | None:
+        """What is signed about one of its files."""
+        content = self._snapshot.content(file)
+        if content is None or not isinstance(self._index, Attesting):
+            return None
+        known = self._snapshot.attestation(content, form.value)
+        if known is not None:
+            return known
+        try:
+            document = self._index.attestation(self._with_url(file), form)
+        except IndexFailure as problem:
+            self._tally.fail(self._index, problem)
+            raise
+        if document is not None:
+            self._snapshot.put_attestation(content, form.value, document)
+        return document
 
     def _with_url(self, file: IndexFile) -> IndexFile:
         """A file that comes out of the snapshot has no URL to ask, so its page is asked for again."""

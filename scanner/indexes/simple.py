@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
@@ -12,25 +12,27 @@ from urllib.parse import urlsplit, urlunsplit
 from scanner.compression import decompressed
 from scanner.errors import IndexUnavailable, UntrustedContent, UsageError
 from scanner.http import Answer, Client
+from scanner.index import Role
 from scanner.indexes.asking import Asker, refusal
 from scanner.indexes.credentials import Keyring, Origin, bare, shown
+from scanner.indexes.history import History
 from scanner.indexes.once import Once
 from scanner.indexes.page import ACCEPT, Page, parse_page
-from scanner.indexes.pagememory import PageMemory, StoredPage, freshness, may_store
+from scanner.indexes.pagememory import PageMemory, StoredPage, freshness, may_store, unless, validator
 from scanner.indexes.remembered import WheelMemory
 from scanner.indexes.remote import WheelReader
+from scanner.indexes.signed import SignedReader
 
 if TYPE_CHECKING:
     from packaging.utils import NormalizedName
 
-    from scanner.index import IndexFile, IndexSpec, Role
+    from scanner.attestation import Form
+    from scanner.index import Held, IndexFile, IndexSpec, Seen
     from scanner.limits import Limits
     from scanner.store import Store
     from scanner.wheel import WheelContents
 
 _NONE = (404, 410)
-_MODIFIED = "modified: "
-"""Stands before a Last-Modified that is kept for want of an ETag."""
 
 
 class SimpleIndex:
@@ -45,8 +47,14 @@ class SimpleIndex:
         self._keys = Keyring(spec)
         self._asker = Asker(self._base, client=client, keys=self._keys, limits=limits)
         self._reader = WheelReader(self._asker, limits=limits)
-        self._pages = PageMemory(store, self._url)
+        self._signed = SignedReader(self._base, self._asker, limits=limits)
+        self._pages = PageMemory(store, self._url, signed=self._is_ours)
         self._memory = WheelMemory(store, self._url)
+        self._history = History(
+            store, index=self._base, role=spec.role, user=self._keys.user, built_only=spec.built_only
+        )
+        self._listed_at: dict[NormalizedName, float] = {}
+        """When the index has said what it lists, where that may be kept; offline it says nothing."""
         self._files: Once[NormalizedName, tuple[IndexFile, ...]] = Once()
         self._wheels: Once[tuple[str, str, bool], WheelContents] = Once()
 
@@ -89,6 +97,29 @@ class SimpleIndex:
             return known
         return self._wheels((file.filename, file.url, whole), lambda: self._ask_wheel(file, whole=whole))
 
+    def earlier(self, project: NormalizedName) -> Sequence[Seen]:
+        """Wheels that it has listed and does not list any more."""
+        return self._history.earlier(project, self.files(project))
+
+    def recall(self, file: IndexFile) -> WheelContents | None:
+        """What a wheel held that is not listed any more."""
+        return self._memory.get(file, proved=False)
+
+    def remember(self, project: NormalizedName, held: Sequence[Held]) -> None:
+        """Keep that wheels are listed, and what holds of them."""
+        at = self._listed_at.get(project)
+        if at is not None:
+            self._history.remember(project, self.files(project), at, held)
+
+    def attestation(self, file: IndexFile, form: Form) -> bytes | None:
+        """What is signed about one of its files."""
+        return self._signed.read(file, form)
+
+    @property
+    def _is_ours(self) -> bool:
+        """Whether its pages are read for what is signed: of PyPI's files nobody asks that, and there are many."""
+        return self.role is Role.CHAINGUARD
+
     def _ask_wheel(self, file: IndexFile, *, whole: bool) -> WheelContents:
         contents = self._memory.get(file, proved=whole)
         if contents is None:
@@ -100,12 +131,15 @@ class SimpleIndex:
         """(1) A stored page that is fresh, or the only one to be had; (2) else ask whether it has changed."""
         stored = self._pages.get(project)
         if stored is not None and (stored.is_fresh or self._client.offline):
+            if not self._client.offline:
+                self._listed_at[project] = stored.at
             return stored.files
         headers = {"Accept": ACCEPT, "Accept-Encoding": "gzip"}
         if stored is not None:
-            headers |= _unless(stored.etag)
+            headers |= unless(stored.etag)
         answer = self._asker.get(f"{self._base}{project}/", headers=headers)
         if answer.status == 304 and stored is not None:
+            self._listed_at[project] = time.time()
             fresh = self._fresh(answer)
             if fresh or stored.fresh:  # else it is asked for each time, and what is stored stays as it is
                 self._pages.put(project, replace(stored, at=time.time(), fresh=fresh))
@@ -134,12 +168,13 @@ class SimpleIndex:
         url = _without_query(answer.url)
         if may_store(answer.headers) and shown(url) == url:
             page = StoredPage(
-                etag=_validator(answer.headers) if answer.status == 200 else "",
+                etag=validator(answer.headers) if answer.status == 200 else "",
                 at=time.time(),
                 fresh=self._fresh(answer) if answer.status == 200 else 0.0,
                 files=files,
             )
             self._pages.put(project, page)
+            self._listed_at[project] = page.at
         return files
 
     def _read_page(self, answer: Answer, project: NormalizedName) -> tuple[IndexFile, ...]:
@@ -156,7 +191,9 @@ class SimpleIndex:
         return files
 
     def _page(self, project: NormalizedName, url: str, content_type: str, body: bytes) -> Page:
-        return Page(project=project, url=url, base=self._base, content_type=content_type, body=body)
+        return Page(
+            project=project, url=url, base=self._base, content_type=content_type, body=body, signed=self._is_ours
+        )
 
     def _fresh(self, answer: Answer) -> float:
         """Seconds. What was shown to credentials is asked for each time: they may have been taken back."""
@@ -170,19 +207,6 @@ def _base(location: str) -> str:
         raise UsageError(f"{shown(location)}: the URL of an index has no query and no fragment")
     base = bare(location)
     return base if base.endswith("/") else f"{base}/"
-
-
-def _validator(headers: Mapping[str, str]) -> str:
-    """By what a server knows whether a page has changed (RFC 9110, 8.8): its ETag, else the time of the last change."""
-    modified = headers.get("last-modified", "")
-    return headers.get("etag", "") or (f"{_MODIFIED}{modified}" if modified else "")
-
-
-def _unless(validator: str) -> dict[str, str]:
-    """The header that asks for a page unless it is still the one with this validator; none without one."""
-    if validator.startswith(_MODIFIED):
-        return {"If-Modified-Since": validator.removeprefix(_MODIFIED)}
-    return {"If-None-Match": validator} if validator else {}
 
 
 def _without_query(url: str) -> str:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Final
 
 from scanner.digest import Digest
 from scanner.errors import IndexUnavailable, UsageError
-from scanner.index import IndexFile, IndexSpec, Role
+from scanner.index import IndexFile, IndexSpec, Role, Seen
+from scanner.indexes.history import gone
 from scanner.indexes.kinds import local_path
 from scanner.indexes.once import Once
 from scanner.indexes.remembered import WHEEL_FORMAT, decode_wheel
@@ -21,6 +22,7 @@ from scanner.snapshot import Snapshot, Source
 if TYPE_CHECKING:
     from packaging.utils import NormalizedName
 
+    from scanner.attestation import Form
     from scanner.limits import Limits
     from scanner.wheel import WheelContents
 
@@ -28,7 +30,10 @@ KIND: Final = "snapshot"
 
 
 class SnapshotIndex:
-    """One index as a snapshot has it. See :class:`scanner.index.Index`, ``ByContent`` and ``Dated``."""
+    """One index as a snapshot has it.
+
+    See :class:`scanner.index.Index`, ``ByContent``, ``Attesting``, ``Dated`` and ``Recalling``.
+    """
 
     def __init__(self, snapshot: Snapshot, source: Source, *, limits: Limits, built_only: bool = False) -> None:
         self._snapshot = snapshot
@@ -112,6 +117,19 @@ class SnapshotIndex:
         if proved and not contents.proved:
             raise self._snapshot.damaged(f"what it has of {file.filename}")
         return contents
+
+    def earlier(self, project: NormalizedName) -> Sequence[Seen]:
+        """Wheels that it listed when the snapshot was pulled earlier, and not the last time."""
+        return gone(self._snapshot.seen(self._source.id, project), self.files(project))
+
+    def recall(self, file: IndexFile) -> WheelContents | None:
+        """What a wheel held that is not listed any more."""
+        return self._stored(file, file.sha256.raw, proved=False) if file.sha256 is not None else None
+
+    def attestation(self, file: IndexFile, form: Form) -> bytes | None:
+        """What is signed about one of its files, as it was pulled."""
+        content = self._snapshot.content(file)
+        return self._snapshot.attestation(content, form.value) if content is not None else None
 
     def holding(self, sha256: bytes) -> Sequence[IndexFile]:
         """Wheels that have a member with these bytes."""

@@ -6,7 +6,8 @@ does that is worth knowing:
 * A list is an array; its length and number of pages stand in headers (``X-Pagination-*``). Beyond the last page comes
   a 404 or an empty array.
 * A repository holds uploads and what its upstreams brought side by side. What was cached carries a tag with the
-  upstream's name, shortened, with dashes for spaces. People may set tags too, so a tag proves nothing alone.
+  upstream's name, shortened, with dashes for spaces. People may set tags too, so a tag proves something only where
+  the row lists it among those that people cannot change (``tags_immutable``, ``tags_automatic``).
 * A wheel is served on another host (``dl.cloudsmith.io``) than the interface (``api.cloudsmith.io``). Both are
   Cloudsmith's, and the same user and API key are shown to both. The header ``X-Api-Key`` is not used: HTTP clients
   take it along to other hosts.
@@ -206,6 +207,12 @@ class CloudsmithManager:
                 hint="only an administrator of the repository may see its upstreams",
             ) from problem
         tags = _tags(row)
+        if tags is None:
+            raise UsageError(
+                f"{what}: not deleted: Cloudsmith does not say which of its tags people cannot change, so it may be an "
+                "upload with an upstream's tag",
+                hint="delete it on Cloudsmith's own page, where it says what brought it",
+            )
         if not any(tag_of(one.name) in tags for one in caching):
             raise UsageError(
                 f"{what}: not deleted: no tag of Cloudsmith's own says that an upstream brought it, "
@@ -244,10 +251,13 @@ def _upstream(row: Mapping[str, Any], where: str) -> Upstream:
     )
 
 
-def _tags(row: Mapping[str, Any]) -> frozenset[str]:
-    """The tags that count: where the row says which ones people cannot change, those alone."""
+def _tags(row: Mapping[str, Any]) -> frozenset[str] | None:
+    """The tags that people cannot change; None where the row does not say which ones those are.
+
+    An upload may carry exactly an upstream's tag, so a tag that anybody may set decides nothing.
+    """
     own = _in(row.get("tags_immutable")) | _in(row.get("tags_automatic"))
-    return own & _in(row.get("tags")) if own else _in(row.get("tags"))
+    return own & _in(row.get("tags")) if own else None
 
 
 def _in(tags: object) -> frozenset[str]:

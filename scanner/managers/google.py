@@ -5,7 +5,7 @@ Source: the discovery document of ``artifactregistry.v1`` and its reference page
 * Digests are base64 of the raw bytes; sizes are texts; the part of a name behind ``/files/`` is percent-escaped.
 * A virtual repository holds nothing: the repositories of its upstream policies do, the highest priority first.
 * Files can be deleted one by one in generic repositories only. For Python a whole version is deleted, so that is done
-  only where the version holds no other file.
+  only where the version holds no other file than those that are meant.
 * The simple index takes the user ``oauth2accesstoken`` with an access token as the password; REST takes the same
   token as a bearer token.
 """
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
@@ -174,7 +174,32 @@ class GoogleManager:
                     yield package, version
 
     def delete(self, entry: Retrieved) -> Deleted:
-        """(1) A proxy's; (2) read again; (3) same bytes; (4) alone in its version; (5) delete the version."""
+        """Delete a file that is alone in its version."""
+        return self.delete_version([entry])
+
+    def delete_version(self, entries: Sequence[Retrieved]) -> Deleted:
+        """(1) A proxy's; (2) read again; (3) same bytes; (4) nothing else in the version; (5) delete the version."""
+        there: list[tuple[Retrieved, str]] = []
+        for entry in entries:
+            owner = self._owner_now(entry)
+            if owner is Deleted.CHANGED:
+                return Deleted.CHANGED
+            if isinstance(owner, str):
+                there.append((entry, owner))
+        if not there:
+            return Deleted.ALREADY_GONE
+        first, owner = there[0]
+        if any(other != owner for _, other in there):
+            raise UsageError(f"{first.filename}: not deleted: it is of another version than the files that go with it")
+        self._check_alone(owner, [entry for entry, _ in there])
+        done = self._rest.delete(f"{owner}?force=true")
+        if done is None:
+            return Deleted.ALREADY_GONE
+        self._wait(done, first)
+        return Deleted.GONE
+
+    def _owner_now(self, entry: Retrieved) -> str | Deleted:
+        """The version that a file is of, after it was read again; or why it is not deleted."""
         found = FILE.fullmatch(entry.identity)
         if found is None:
             raise UsageError(f"not the name of a file: {entry.identity[:200]!r}")
@@ -186,12 +211,11 @@ class GoogleManager:
         now = self._entry(row, found["repository"])
         if now is None or entry.sha256 is None or now.identity != entry.identity or now.sha256 != entry.sha256:
             return Deleted.CHANGED
-        version = self._version_of(row, entry, found["repository"])
-        done = self._rest.delete(f"{version}?force=true")
-        if done is None:
-            return Deleted.ALREADY_GONE
-        self._wait(done, entry)
-        return Deleted.GONE
+        owner = text(row, "owner") or ""
+        version = VERSION.fullmatch(owner)
+        if version is None or version["repository"] != found["repository"]:
+            raise IndexUnavailable(f"{entry.filename}: not deleted: the interface does not say of which version it is")
+        return owner
 
     def _check_proxy(self, name: str, entry: Retrieved) -> None:
         """What the repository is, asked again: a decision that loses files rests on nothing remembered."""
@@ -204,22 +228,20 @@ class GoogleManager:
                 hint="what is deleted there is lost",
             )
 
-    def _version_of(self, row: Mapping[str, Any], entry: Retrieved, repository: str) -> str:
-        """The version that holds this file and no other."""
-        owner = text(row, "owner") or ""
-        found = VERSION.fullmatch(owner)
-        if found is None or found["repository"] != repository:
-            raise IndexUnavailable(f"{entry.filename}: not deleted: the interface does not say of which version it is")
-        listed = self._pages(repository, "files", filter=f'owner="{owner}"')
-        others = [one for one in listed if one.get("owner") == owner]
-        if [text(one, "name") for one in others] != [entry.identity]:
+    def _check_alone(self, owner: str, entries: Sequence[Retrieved]) -> None:
+        """Refuse where the version holds files that were not meant."""
+        version = VERSION.fullmatch(owner)
+        assert version is not None
+        listed = self._pages(version["repository"], "files", filter=f'owner="{owner}"')
+        others = {text(one, "name") for one in listed if one.get("owner") == owner}
+        meant = {entry.identity for entry in entries}
+        if others != meant:
             raise IndexUnavailable(
-                f"{entry.filename}: not deleted: Google deletes whole versions, and this one holds "
-                f"{max(len(others) - 1, 0)} other files",
-                hint=f"gcloud artifacts versions delete {unquote(found['version'])} "
-                f"--package={unquote(found['package'])} --repository={last_of(repository)}",
+                f"{entries[0].filename}: not deleted: Google deletes whole versions, and this one holds "
+                f"{len(others - meant)} other files",
+                hint=f"gcloud artifacts versions delete {unquote(version['version'])} "
+                f"--package={unquote(version['package'])} --repository={last_of(version['repository'])}",
             )
-        return owner
 
     def _wait(self, done: Document, entry: Retrieved) -> None:
         """Until the operation has ended; it goes on by itself where that takes too long."""

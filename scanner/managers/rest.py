@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 from urllib.parse import urlencode
 
 from scanner.errors import IndexUnavailable
-from scanner.http import Answer, Client, Credentials, HostUnreachable, RequestFailed
+from scanner.http import Answer, Client, Credentials, HostUnreachable, RequestFailed, asked_pause
 from scanner.indexes.credentials import Origin, hidden, shown
 
 if TYPE_CHECKING:
@@ -32,11 +32,15 @@ class Document:
 
 
 class Refused(IndexUnavailable):
-    """An answer with a status that is none. Where the credentials are not taken (401) nothing else will be answered."""
+    """An answer with a status that is none. Where the credentials are not taken (401) nothing else will be answered.
 
-    def __init__(self, message: str, *, status: int, hint: str | None = None) -> None:
+    ``pause`` is how many seconds the server asks to wait for, 0 where it does not say.
+    """
+
+    def __init__(self, message: str, *, status: int, pause: float = 0.0, hint: str | None = None) -> None:
         super().__init__(message, whole=status == 401, hint=hint)
         self.status = status
+        self.pause = pause
 
 
 class Rest:
@@ -100,6 +104,7 @@ class Rest:
             f"{shown(answer.url)}: {'refused' if answer.status in (401, 403) else 'answered with status'} "
             f"{answer.status}{f': {said}' if said else ''}",
             status=answer.status,
+            pause=asked_pause(answer.headers),
             hint=self._hints.get(answer.status),
         )
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from scanner.errors import UntrustedContent, UsageError
-from scanner.index import IndexFile, Role, Tier
+from scanner.index import EARLIER, IndexFile, Role, Seen, Tier
 from scanner.snapshot.tables import (
     ANY,
     APPLICATION,
@@ -22,6 +22,7 @@ from scanner.snapshot.tables import (
     LINK,
     MAKE_AGAIN,
     MAKE_ONE,
+    SEEN_AT_MOST,
     TABLES,
     Answer,
     Source,
@@ -51,6 +52,18 @@ _HOLDING: Final = """
     JOIN files AS f ON f.content = w.sha256 AND f.filename = w.filename JOIN projects AS p ON p.id = f.project
     WHERE m.sha256 = ? AND p.of_index = ? AND w.of_index IN (0, p.of_index)
     ORDER BY f.project, f.place LIMIT ?
+"""
+_SEEN: Final = """
+    SELECT filename, url, content, hashes, size, requires_python, yanked, tier, first, last, upstream, not_upstream,
+        built_only
+    FROM seen WHERE of_index = ? AND project = ? ORDER BY last DESC LIMIT ?
+"""
+_EARLIER: Final = """
+    SELECT count(*) FROM seen AS s WHERE s.of_index = ?
+    AND EXISTS (SELECT 1 FROM wheels AS w WHERE w.sha256 = s.content AND w.filename = s.filename
+        AND w.of_index IN (0, s.of_index))
+    AND NOT EXISTS (SELECT 1 FROM files AS f JOIN projects AS p ON p.id = f.project
+        WHERE f.content = s.content AND p.of_index = s.of_index AND p.name = s.project)
 """
 _T = TypeVar("_T")
 
@@ -173,7 +186,8 @@ class Snapshot:
             f"SELECT count(*) {joined} WHERE p.of_index = ? AND EXISTS ({held} AND w.of_index IN (0, p.of_index))",
             source.id,
         )
-        return replace(source, failed=failed, unlisted=unlisted, files=files, wheels=wheels)
+        [[earlier]] = self._rows(_EARLIER, source.id)
+        return replace(source, failed=failed, unlisted=unlisted, files=files, wheels=wheels, earlier=earlier)
 
     def answer(self, index: int, project: NormalizedName) -> Answer | None:
         """What an index said of a project; None where it was not asked."""
@@ -218,6 +232,27 @@ class Snapshot:
             raise self.damaged("a file's hashes")
         return hashes
 
+    def seen(self, index: int, project: NormalizedName) -> tuple[Seen, ...]:
+        """The wheels of a project that were looked at, last seen first."""
+        return tuple(map(self._sighting, self._rows(_SEEN, index, str(project), SEEN_AT_MOST)))
+
+    def _sighting(self, row: Sequence[Any]) -> Seen:
+        first, last = self._time(row[8]), self._time(row[9])
+        if first > last:
+            raise self.damaged("a wheel was seen last before it was seen first")
+        file = self._file((0, 0, *row[:8]))
+        if file.sha256 is None:
+            raise self.damaged("a wheel was seen without its sha256")
+        upstream, not_upstream, built_only = row[10:]
+        return Seen(
+            file=file._replace(url=f"{EARLIER}{file.sha256.hex}"),
+            first=first,
+            last=last,
+            upstream=upstream != 0,  # in doubt for PyPI
+            not_upstream=not_upstream == 1,
+            built_only=built_only == 1,
+        )
+
     def content(self, file: IndexFile) -> bytes | None:
         """The raw sha256 of a file's bytes; None where nobody knows."""
         if file.sha256 is not None:
@@ -238,6 +273,11 @@ class Snapshot:
             if rows:
                 return self._typed(rows[0][0], bytes)
         return None
+
+    def attestation(self, content: bytes, form: str) -> bytes | None:
+        """What is signed about the bytes with this raw sha256, in one form."""
+        rows = self._rows("SELECT document FROM attestations WHERE content = ? AND form = ?", content, form)
+        return self._typed(rows[0][0], bytes) if rows else None
 
     def holding(self, index: int, member: bytes) -> tuple[IndexFile, ...]:
         """The files of an index that have a member with this raw sha256; a few hundred at most."""

@@ -14,11 +14,13 @@ from scanner.index import IndexFile, Role
 
 APPLICATION: Final = 0x63676978
 """``cgix``, in the header of the file (``PRAGMA application_id``)."""
-FORMAT: Final = 1
+FORMAT: Final = 2
 """``PRAGMA user_version``; counted up when the tables change."""
 ANY: Final = 0
 """In place of an index: what was proved by all of the bytes."""
 HELD_BY_AT_MOST: Final = 300
+SEEN_AT_MOST: Final = 300
+"""Wheels of one project of which it is kept when they were seen listed."""
 LINK: Final = "cgindex:"
 """What URLs of files start with that come out of a snapshot: there is nothing to be asked there."""
 
@@ -34,7 +36,14 @@ TABLES: Final = (
     "CREATE INDEX files_by_content ON files (content)",
     """CREATE TABLE wheels (id INTEGER PRIMARY KEY, sha256 BLOB NOT NULL, filename TEXT NOT NULL,
         of_index INTEGER NOT NULL, contents BLOB NOT NULL, UNIQUE (sha256, filename, of_index))""",
+    """CREATE TABLE seen (of_index INTEGER NOT NULL, project TEXT NOT NULL, filename TEXT NOT NULL,
+        content BLOB NOT NULL, url TEXT NOT NULL, hashes TEXT, size INTEGER, requires_python TEXT,
+        yanked INTEGER NOT NULL, tier TEXT, first REAL NOT NULL, last REAL NOT NULL, upstream INTEGER NOT NULL,
+        not_upstream INTEGER NOT NULL, built_only INTEGER NOT NULL,
+        PRIMARY KEY (of_index, project, filename, content)) WITHOUT ROWID""",
     "CREATE TABLE members (sha256 BLOB NOT NULL, wheel INTEGER NOT NULL, PRIMARY KEY (sha256, wheel)) WITHOUT ROWID",
+    """CREATE TABLE attestations (content BLOB NOT NULL, form TEXT NOT NULL, document BLOB NOT NULL,
+        PRIMARY KEY (content, form)) WITHOUT ROWID""",
 )
 MAKE_AGAIN: Final = "make it again with 'cgscan index pull'"
 _OF_THE_PLACE: Final = ("unable to open", "locked", "is full", "disk I/O")
@@ -46,7 +55,8 @@ MAKE_ONE: Final = "'cgscan index pull' makes one"
 class Source:
     """An index that a snapshot has answers of. Times are seconds since 1970, None where there is no answer.
 
-    ``projects`` were answered, ``unlisted`` of them with "there is none"; ``failed`` were asked in vain.
+    ``projects`` were answered, ``unlisted`` of them with "there is none"; ``failed`` were asked in vain. ``earlier``
+    are wheels that were listed once and are not any more.
     """
 
     id: int
@@ -63,6 +73,7 @@ class Source:
     failed: int = 0
     files: int = 0
     wheels: int = 0
+    earlier: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,9 +10,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from scanner.index import IndexFile
+from scanner.index import IndexFile, Seen
 from scanner.snapshot.reading import Snapshot
-from scanner.snapshot.tables import APPLICATION, FORMAT, TABLES, Answer, Source, told
+from scanner.snapshot.tables import APPLICATION, FORMAT, SEEN_AT_MOST, TABLES, Answer, Source, told
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -120,6 +120,26 @@ class WritableSnapshot(Snapshot):
                 write.executemany("INSERT OR IGNORE INTO members VALUES (?, ?)", rows)
         return True
 
+    def put_seen(self, index: int, project: NormalizedName, seen: Collection[Seen]) -> None:
+        """Store when wheels were seen listed and what held of them, together with what is known of that.
+
+        What cannot be stored is left out. Those that were not seen for the longest time make room.
+        """
+        with self._writing() as write:
+            known = {(one.file.filename, one.file.sha256): one for one in self.seen(index, project)}
+            for one in seen:
+                before = known.get((one.file.filename, one.file.sha256))
+                with suppress(ValueError, OverflowError):
+                    write.execute(
+                        "INSERT OR REPLACE INTO seen VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                        (index, str(project), *_seen_columns(before.joined(one) if before else one)),
+                    )
+            write.execute(
+                "DELETE FROM seen WHERE of_index = ? AND project = ? AND (filename, content) NOT IN (SELECT filename, "
+                "content FROM seen WHERE of_index = ? AND project = ? ORDER BY last DESC LIMIT ?)",
+                (index, str(project), index, str(project), SEEN_AT_MOST),
+            )
+
     def put_content(self, index: int, project: NormalizedName, file: IndexFile, sha256: bytes) -> None:
         """The sha256 of a file's bytes, where its page has none."""
         with self._writing() as write:
@@ -128,6 +148,11 @@ class WritableSnapshot(Snapshot):
                 "AND project = (SELECT id FROM projects WHERE of_index = ? AND name = ?)",
                 (sha256, file.filename, file.shown_url, index, str(project)),
             )
+
+    def put_attestation(self, content: bytes, form: str, document: bytes) -> None:
+        """What is signed about the bytes with this raw sha256; in place of what was known."""
+        with self._writing() as write:
+            write.execute("INSERT OR REPLACE INTO attestations VALUES (?, ?, ?)", (content, form, document))
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
@@ -158,3 +183,10 @@ def _columns(file: IndexFile) -> tuple[object, ...]:
         int(file.yanked),
         file.tier.value if file.tier else None,
     )
+
+
+def _seen_columns(one: Seen) -> tuple[object, ...]:
+    """A row of ``seen`` behind its project."""
+    filename, url, content, *rest = _columns(one.file)
+    flags = (int(one.upstream), int(one.not_upstream), int(one.built_only))
+    return (filename, content, url, *rest, float(one.first), float(one.last), *flags)

@@ -14,7 +14,7 @@ from scanner.sources.files import open_regular, problems_with
 
 def open_path(reference: PathReference) -> Directory | File:
     """The directory or file; :class:`TargetNotFound`, ``AccessDenied`` or :class:`UnsupportedTarget`."""
-    path = _path(reference.path)
+    path = on_disk(reference.path)
     if reference.scheme == "file":
         return _file(reference, path)
     with problems_with(path):
@@ -27,7 +27,7 @@ def open_path(reference: PathReference) -> Directory | File:
     return Directory(reference=str(reference), path=path)
 
 
-def _path(text: str) -> Path:
+def on_disk(text: str) -> Path:
     """The path; behind a prefix the shell leaves ``~`` to us."""
     path = Path(text)
     if text.startswith("~") and not path.exists():

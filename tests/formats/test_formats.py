@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import scanner.report
 from scanner.errors import UsageError
-from scanner.formats import FORMATS, as_one_document, render
+from scanner.formats import FORMATS, OF_ONE_TARGET, as_one_document, render
 from scanner.report import Report, as_object
 from tests.reports import a_line, a_report, any_report, everything
 
@@ -24,13 +24,19 @@ some_reports = settings(max_examples=30, deadline=None, suppress_health_check=[H
 
 
 def test_the_formats_are_a_list() -> None:
-    assert list(FORMATS) == ["table", "json", "yaml", "csv", "markdown"]
+    assert list(FORMATS) == ["table", "json", "yaml", "csv", "markdown", "sarif", "cyclonedx", "spdx"]
 
 
 def test_an_unknown_format_names_those_that_there_are() -> None:
     with pytest.raises(UsageError, match="there is no format 'xml'") as caught:
         render([everything()], "xml", color=False, width=None)
-    assert caught.value.hint == "write one of table, json, yaml, csv, markdown"
+    assert caught.value.hint == "write one of table, json, yaml, csv, markdown, sarif, cyclonedx, spdx"
+
+
+@pytest.mark.parametrize("name", OF_ONE_TARGET)
+def test_what_describes_one_thing_refuses_more(name: str) -> None:
+    with pytest.raises(UsageError, match=f"^{name} holds one target, not 2$"):
+        render([everything(), a_report()], name)
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -47,7 +53,7 @@ def test_only_the_table_has_colors(name: str) -> None:
 @some_reports
 @given(reports=st.lists(any_report(), min_size=1, max_size=2), width=st.none() | st.integers(0, 300))
 def test_any_report_becomes_valid_text(name: str, reports: list[Report], width: int | None) -> None:
-    text = render(reports, name, color=False, width=width)
+    text = render(reports[:1] if name in OF_ONE_TARGET else reports, name, color=False, width=width)
 
     assert text.endswith("\n")
     text.encode("utf-8")

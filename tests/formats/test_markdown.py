@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from scanner.formats import render
-from scanner.formats.markdown import _code, _prose
+from scanner.formats.markdown import code, prose
 from scanner.formats.text import shorten, shown
 from scanner.policy import Policy
 from scanner.report import Origin, Report
@@ -54,12 +54,12 @@ def test_it_has_its_parts_and_all_distributions() -> None:
 
 @given(text=TEXTS)
 def test_code_shows_the_text_and_nothing_else(text: str) -> None:
-    assert seen(_code(text)).split() == shown(shorten(text, 300)).split()
+    assert seen(code(text)).split() == shown(shorten(text, 300)).split()
 
 
 @given(text=st.text(st.characters(codec="ascii", exclude_categories=["Cc"]), max_size=60))
 def test_a_sentence_reads_as_it_is(text: str) -> None:
-    assert seen(_prose(text)).split() == text.split()
+    assert seen(prose(text)).split() == text.split()
 
 
 def test_a_hostile_name_acts_nowhere() -> None:

@@ -145,6 +145,19 @@ def test_evidence_below_the_policy_is_said() -> None:
     assert last(report).endswith("Coverage 50 % (1 of 2 applicable); 1 to look at, with reasons above.")
 
 
+def test_attestations_that_nobody_could_check_are_counted_once() -> None:
+    reason = (
+        "all 5 files of Chainguard's wheel (PyPI does not serve these bytes); not attested: sigstore is not installed"
+    )
+    lines = [verified_line(name, reason=reason) for name in "ab"]
+    strict = Policy(min_evidence=Evidence.ATTESTED)
+    text = " ".join(table(a_report(*lines, policy=strict)).split())
+    wanted = "2 verdicts want an attestation to be checked; pip install 'cgscan[attested]' would settle them."
+    assert text.count(wanted) == text.count("cgscan[attested]") == 1
+    other = verified_line(reason=reason.replace("sigstore is not installed", "its index offers no attestation"))
+    assert "cgscan[attested]" not in table(a_report(other, policy=strict))
+
+
 def test_closing_sentences() -> None:
     same = Available(same_version="requests-2.31.0-py3-none-any.whl")
     refused = a_line("x", origin=Origin.UNCHECKED, reason="libraries, pypi: timed out")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import msgpack  # type: ignore[import-untyped]
@@ -44,6 +45,9 @@ class Given:
 
     def put(self, kind: str, key: str, data: bytes) -> None:
         self.data = data
+
+    def change(self, kind: str, key: str, change: Callable[[bytes | None], bytes | None]) -> None:
+        self.data = change(self.data) or self.data
 
 
 def stored(document: object) -> bytes:

@@ -46,8 +46,8 @@ class FakeArtifactory:
 
     ``fallback`` are names that Chainguard serves as copies of PyPI's. ``hidden`` are names of stored files that the
     user may not read; ``busy`` is how many queries are answered with 429 first; ``statistics`` is how another domain's
-    fields are taken: ``paged``, ``unpaged`` (offset and limit disregarded) or ``refused`` (400). ``answers`` take the
-    place of whole answers, by path: status, body, headers.
+    fields are taken: ``paged``, ``unpaged`` (offset and limit disregarded) or ``refused`` (400). ``order`` are the
+    members of the virtual repository. ``answers`` take the place of whole answers, by path: status, body, headers.
     """
 
     built: Sequence[Path]
@@ -61,6 +61,7 @@ class FakeArtifactory:
     statistics: str = "paged"
     hidden: frozenset[str] = frozenset()
     busy: int = 0
+    order: Sequence[str] = (LOCAL, CHAINGUARD, PYPI)
     chainguard_url: str = _REMOTE
     login: tuple[str, str] = ("ci", SECRET)
     stored: dict[str, list[Item]] = field(default_factory=dict)
@@ -244,7 +245,7 @@ class FakeArtifactory:
             self._error(exchange, 400, "Bad Request")
             return
         kind = about["type"].lower()
-        more = {"repositories": [LOCAL, CHAINGUARD, PYPI]} if kind == "virtual" else {"url": about["url"]}
+        more = {"repositories": list(self.order)} if kind == "virtual" else {"url": about["url"]}
         self._send(exchange, {"key": about["key"], "rclass": kind, "packageType": "pypi", **more})
 
     def _info(self, exchange: Exchange, key: str, path: str) -> None:

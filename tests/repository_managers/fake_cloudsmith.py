@@ -29,7 +29,7 @@ class FakeCloudsmith:
     """The repository ``acme/python-all`` with an upstream ``Python Chainguard``.
 
     ``uploads`` are names of wheels that were uploaded. ``answers`` take the place of whole answers, by path (and page).
-    ``throttled`` is how many requests are answered with 429 first.
+    ``kept`` are slugs that may not be deleted; ``throttled`` is how many requests are answered with 429 first.
     """
 
     wheels: Sequence[Path]
@@ -41,6 +41,7 @@ class FakeCloudsmith:
     changes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     answers: dict[str, tuple[int, bytes, str]] = field(default_factory=dict)
     deleted: list[str] = field(default_factory=list)
+    kept: set[str] = field(default_factory=set)
     login: tuple[str, str] = ("user-0f-the-test", SECRET)
 
     @property
@@ -134,6 +135,7 @@ class FakeCloudsmith:
             "slug_perm": self.slug(wheel),
             "signature_url": None,
             "tags": {"info": info, "version": ["latest"]},
+            "tags_automatic": {"info": info, "version": ["latest"]},
             "tags_immutable": {},
             "is_sync_completed": True,
         }
@@ -162,6 +164,8 @@ class FakeCloudsmith:
         row = next((row for row in self.rows() if row.get("slug_perm") == slug), None)
         if row is None:
             self._send(exchange, 404, {"detail": "Not found."})
+        elif exchange.seen.method == "DELETE" and slug in self.kept:
+            self._send(exchange, 403, {"detail": "You do not have permission to perform this action."})
         elif exchange.seen.method == "DELETE":
             self.deleted.append(slug)
             exchange.send(204)

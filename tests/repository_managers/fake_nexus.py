@@ -42,8 +42,9 @@ class FakeNexus:
 
     ``page_size`` was 10 before 3.74 and is 100 since; ``slash`` is whether paths begin with one; ``typed`` whether
     pages have a Content-Type; ``breaks_plus`` is the version that has no file with ``+`` in its name; ``redirects``
-    whether files lie on another host; ``busy`` is how many requests are answered with 429 first. ``answers`` take
-    the place of whole answers, by path: status, body, headers.
+    whether files lie on another host; ``kept`` are paths that may not be deleted; ``busy`` is how many requests are
+    answered with 429 first. ``order`` are the members of the group: of two files of one name it has the first one's.
+    ``answers`` take the place of whole answers, by path: status, body, headers.
     """
 
     built: Sequence[Path]
@@ -51,12 +52,14 @@ class FakeNexus:
     context: str = ""
     is_admin: bool = True
     may_delete: bool = True
+    kept: set[str] = field(default_factory=set)
     page_size: int = 100
     slash: bool = True
     typed: bool = True
     breaks_plus: bool = False
     redirects: bool = False
     busy: int = 0
+    order: Sequence[str] = (HOSTED, CHAINGUARD, PYPI)
     login: tuple[str, str] = ("ci", SECRET)
     stored: dict[str, list[Asset]] = field(default_factory=dict)
     answers: dict[str, tuple[int, bytes, Mapping[str, str]]] = field(default_factory=dict)
@@ -89,6 +92,9 @@ class FakeNexus:
     # -- files
 
     def _served(self, repository: str) -> Sequence[Path]:
+        if repository == ALL:
+            members = [wheel for member in self.order for wheel in self._served(member)]
+            return list({wheel.name: wheel for wheel in reversed(members)}.values())
         return {CHAINGUARD: self.built, PYPI: self.upstream}.get(repository, ())
 
     def _path(self, wheel: Path) -> str:
@@ -151,7 +157,7 @@ class FakeNexus:
         if path == "/repositories":
             self._send(exchange, self._repositories())
         elif path == f"/repositories/pypi/group/{ALL}":
-            members = {"group": {"memberNames": [HOSTED, CHAINGUARD, PYPI]}}
+            members = {"group": {"memberNames": list(self.order)}}
             exchange.send(403) if not self.is_admin else self._send(exchange, {"name": ALL, **members})
         elif path == "/assets":
             self._list(exchange)
@@ -217,7 +223,7 @@ class FakeNexus:
             exchange.send(404)
         elif exchange.seen.method != "DELETE":
             self._send(exchange, self._row(*found))
-        elif not self.may_delete:
+        elif not self.may_delete or found[1].path in self.kept:
             exchange.send(403)
         else:
             self.stored[found[0]].remove(found[1])

@@ -172,7 +172,11 @@ def test_other_bytes_are_left_alone(fake: Fake, scene: Scene) -> None:
         ({"is_admin": False}, "cannot be told"),
         ({"change": {"tags": {"info": ["python-pypi"]}}}, "may be an upload"),
         ({"change": {"tags": ["python-chainguard"]}}, "may be an upload"),
-        ({"change": {"tags_immutable": {"info": ["something"]}}}, "may be an upload"),  # set by a person
+        # an upstream's tag that a person has set, and one of which nobody says who has set it
+        ({"change": {"tags_automatic": {"version": ["latest"]}}}, "may be an upload"),
+        ({"change": {"tags_automatic": {}, "tags_immutable": {"info": ["something"]}}}, "may be an upload"),
+        ({"change": {"tags_automatic": {}}}, "may be an upload with an upstream's tag"),
+        ({"change": {"tags_automatic": None, "tags_immutable": "python-chainguard"}}, "does not say which"),
         ({"change": {"repository": "another"}}, "another repository"),
     ],
 )
