@@ -137,7 +137,7 @@ SETTINGS: Final = (
     Setting(name="vex", read=as_feed, file="vex"),
     Setting(name="jobs", read=as_jobs, file="jobs"),
 )
-_SIGNERS: Final = "identities"
+SIGNERS: Final = "identities"
 """The key of whose signatures count: several lines each, so only in the file."""
 _POLICY: Final = tuple(setting for setting in SETTINGS if (setting.file or "").startswith("policy."))
 
@@ -318,7 +318,7 @@ def _tree(file: Path, faults: list[str]) -> Mapping[object, Any]:
 def _from_file(file: Path, faults: list[str], *, may_run: bool) -> dict[str, Any]:
     tree = _tree(file, faults)
     paths = [setting.file.partition(".") for setting in SETTINGS if setting.file]
-    check_keys(tree, [_SIGNERS, *(head for head, _, _ in paths)], "", faults)
+    check_keys(tree, [SIGNERS, *(head for head, _, _ in paths)], "", faults)
     for section in ("policy", "registries"):
         below = mapping(tree.get(section), section, faults)
         check_keys(below, [tail for head, _, tail in paths if head == section], section, faults)
@@ -331,8 +331,8 @@ def _from_file(file: Path, faults: list[str], *, may_run: bool) -> dict[str, Any
     values = _read_all(rows, faults, file.parent)
     values["index"] = file_indexes(tree.get("indexes"), file.parent, faults, may_run=may_run)
     values["limit"] = _file_limits(tree.get("limits"), faults)
-    if tree.get(_SIGNERS) is not None:
-        values["signers"], wrong = read_signers(tree[_SIGNERS], _SIGNERS)
+    if tree.get(SIGNERS) is not None:
+        values["signers"], wrong = read_signers(tree[SIGNERS], SIGNERS)
         faults.extend(wrong)
     return values
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from scanner.config import SETTINGS, Setting
+from scanner.config import SETTINGS, SIGNERS, Setting
 from scanner.entries import INDEX_KEYS
 from scanner.formats import FORMATS
 from scanner.index import Evidence, Role
@@ -17,6 +17,7 @@ from scanner.indexes.kinds import KINDS
 from scanner.limits import DEFAULT_LIMITS
 from scanner.policy import ALLOWED
 from scanner.values import (
+    ATTESTATIONS,
     COUNTS,
     DOCKER_HELPER,
     HOST,
@@ -29,9 +30,11 @@ from scanner.values import (
     SCOPES,
     VARIABLE,
     Reader,
+    as_attestations,
     as_coverage,
     as_evidence,
     as_fail_on,
+    as_feed,
     as_helper,
     as_host,
     as_jobs,
@@ -61,6 +64,11 @@ _FORMS: Final[Mapping[Reader, Schema]] = {
     as_scope: {"enum": list(SCOPES)},
     as_output: {"type": "string", "pattern": rf"^({'|'.join(FORMATS)})(=-|=[^~\u0000-\u0020][^\u0000-\u001f]*)?$"},
     as_coverage: {"type": "number", "minimum": 0, "maximum": 100},
+    as_attestations: {"enum": list(ATTESTATIONS)},
+    as_feed: {
+        "type": "string",
+        "pattern": r"^(https?://[^@/\u0000-\u0020]+(/[^\u0000-\u0020]*)?|(?!.*://)[^~\u0000-\u0020][^\u0000-\u001f]*)$",
+    },
     as_fail_on: {"enum": list(ALLOWED)},
     as_evidence: {"enum": [rung.value for rung in Evidence]},
     as_host: {"type": "string", "pattern": f"^{HOST}$"},
@@ -100,6 +108,7 @@ _SECTIONS: Final[Mapping[str, str]] = {
     "policy": "What makes a scan fail.",
     "limits": "Bounds on hostile input.",
     "registries": "How image registries are asked.",
+    SIGNERS: "Whose signatures count, in place of Chainguard's.",
 }
 
 
@@ -112,6 +121,7 @@ def schema(said: Mapping[str, str]) -> Schema:
             place = properties if not key else _section(properties, section)["properties"]
             place[key or section] = _with(said.get(setting.name), _of_setting(setting))
     properties["indexes"] = {"description": _SECTIONS["indexes"], "type": "array", "items": _index()}
+    properties[SIGNERS] = {"description": _SECTIONS[SIGNERS], "type": "array", "minItems": 1, "items": _signer()}
     properties["limits"] = _object(dict(_limits()), description=_SECTIONS["limits"])
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -149,6 +159,18 @@ def _index() -> Schema:
         **_object(properties, required=["name", "role"]),
         "oneOf": [{"required": ["url"]}, {"required": ["path"], "properties": remote}],
         "not": {"anyOf": [*pairs, _built_upstream()]},
+    }
+
+
+def _signer() -> Schema:
+    """One whose signatures count; whether a pattern is none or everybody's is left to the program."""
+    text = {"type": "string", "pattern": r"^[^\u0000-\u001f\u007f]+$"}
+    said = {"issuer": "The issuer, to the letter.", "identity": "The identity, to the letter."}
+    said["pattern"] = "A regular expression that the whole identity must match."
+    properties = {key: {"description": words, **text} for key, words in said.items()}
+    return {
+        **_object(properties, required=["issuer"]),
+        "oneOf": [{"required": ["identity"]}, {"required": ["pattern"]}],
     }
 
 

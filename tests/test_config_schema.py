@@ -18,7 +18,7 @@ from hypothesis_jsonschema import from_schema
 import scanner
 from scanner.cli import commands, main
 from scanner.cli.config import text
-from scanner.config import SETTINGS, gather
+from scanner.config import SETTINGS, SIGNERS, gather
 from scanner.entries import INDEX_KEYS
 from scanner.errors import ConfigError
 from scanner.values import LIMITS
@@ -27,6 +27,8 @@ from tests.test_config import FULL, WRONG
 SHIPPED = Path(scanner.__file__).parent / "config.schema.json"
 DOCS = Path(__file__).parent.parent / "docs"
 SCHEMA: dict[str, Any] = json.loads(SHIPPED.read_text(encoding="utf-8"))
+SECTIONS = ("indexes", "limits", SIGNERS)
+"""What is no setting of its own."""
 
 
 def faults(document: object) -> list[str]:
@@ -47,10 +49,11 @@ def test_it_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_it_has_every_key_of_the_file() -> None:
-    sections = {name: one for name, one in SCHEMA["properties"].items() if name not in ("indexes", "limits")}
+    sections = {name: one for name, one in SCHEMA["properties"].items() if name not in SECTIONS}
     keys = {name for name, one in sections.items() if "properties" not in one}
     keys |= {f"{name}.{key}" for name, one in sections.items() for key in one.get("properties", ())}
     assert keys == {one.file for one in SETTINGS if one.file and one.file not in ("indexes", "limits")}
+    assert {SIGNERS, "indexes", "limits"} <= set(SCHEMA["properties"])
     assert set(SCHEMA["properties"]["indexes"]["items"]["properties"]) == set(INDEX_KEYS)
     assert set(SCHEMA["properties"]["limits"]["properties"]) == set(LIMITS)
     entry = SCHEMA["properties"]["indexes"]["items"]["properties"]
@@ -61,9 +64,15 @@ def test_the_whole_file_holds() -> None:
     assert faults(yaml.safe_load(FULL)) == []
 
 
-@pytest.mark.parametrize("page", [DOCS / "configuration.md", DOCS / "offline.md", *(DOCS / "managers").glob("*.md")])
+@pytest.mark.parametrize(
+    "page", [DOCS / "configuration.md", DOCS / "offline.md", DOCS / "attested.md", *(DOCS / "managers").glob("*.md")]
+)
 def test_what_the_pages_say_holds(page: Path) -> None:
-    quoted = [one for one in re.findall(r"```yaml\n(.*?)```", page.read_text(), re.DOTALL) if "role:" in one]
+    quoted = [
+        one
+        for one in re.findall(r"```yaml\n(.*?)```", page.read_text(), re.DOTALL)
+        if "role:" in one or f"{SIGNERS}:" in one
+    ]
     documents = [yaml.safe_load(one) for one in quoted]
     assert documents
     assert [faults(one) for one in documents] == [[] for _ in documents]
@@ -111,7 +120,7 @@ def test_both_refuse(change: dict[str, Any], tmp_path: Path) -> None:
         gather({"config": str(file)}, {})
 
 
-PARTS = {key: one for key, one in SCHEMA["properties"].items() if key != "indexes"}
+PARTS = {key: one for key, one in SCHEMA["properties"].items() if key not in ("indexes", SIGNERS)}
 ENTRY = {
     key: one
     for key, one in SCHEMA["properties"]["indexes"]["items"]["properties"].items()

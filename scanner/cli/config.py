@@ -39,10 +39,11 @@ def schema(context: click.Context) -> None:
 
 
 def text(commands: click.Command) -> str:
-    """The schema as JSON; what settings mean is what ``scan`` says of its options."""
+    """The schema as JSON; what settings mean is what commands say of their options, ``scan`` before others."""
     from scanner.configschema import schema as made
 
     assert isinstance(commands, click.Group)
-    options = [one for one in commands.commands["scan"].params if isinstance(one, click.Option)]
+    those = [*commands.commands.values(), commands.commands["scan"]]
+    options = [one for command in those for one in command.params if isinstance(one, click.Option)]
     said = {one.name or "": (one.help or "").partition("  [default")[0] for one in options}
     return json.dumps(made(said), indent=2, ensure_ascii=False) + "\n"
