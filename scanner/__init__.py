@@ -39,6 +39,7 @@ Words: pure values, no I/O of their own
 Outside: the only modules that touch network, daemon and disk
     store           what is remembered between scans
     snapshot        what indexes have answered, in one file for a place without network
+    credentialhelper  a program that is asked for credentials, bounded in time and output
     http            the one client; the only module that imports httpx
     signatures      is a wheel's sha256 signed, and by whom; the only module that imports sigstore
     sources         reference -> Image: registry, daemon, archive, layout, directory, file
@@ -109,7 +110,10 @@ Putting together
     pipeline        scan(): the whole way of the data
     yamlfile        a YAML file as plain data, bounded
     values          one setting as a person writes it -> what it means
+    sections        mappings of a configuration file, and keys that are none
+    entries         the indexes of a configuration file and of the command line -> IndexSpec
     config          flags, environment, file -> one frozen Settings
+    configschema    the settings as a JSON Schema, for editors
     run             settings -> reports -> outputs
     lockdisk        lock files on disk: read with what they include, written whole or not at all
     wanted          reports, requirements and names -> which projects and versions a snapshot is to have

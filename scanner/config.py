@@ -11,18 +11,19 @@ Relative paths in it start at its own folder. It holds no secret, only the names
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
 from scanner.attestation import CHAINGUARD, Signer, read_signers
-from scanner.errors import CgscanError, ConfigError, UsageError
+from scanner.entries import asked_indexes, file_indexes, is_there
+from scanner.errors import CgscanError, ConfigError
 from scanner.image import Platform
-from scanner.index import IndexSpec, Role
-from scanner.indexes.kinds import REMOTE, kind_of, simple_url
+from scanner.index import IndexSpec
 from scanner.limits import DEFAULT_LIMITS, Limits
 from scanner.policy import Policy
+from scanner.sections import check_keys, mapping
 from scanner.values import (
     Output,
     Reader,
@@ -34,21 +35,14 @@ from scanner.values import (
     as_feed,
     as_host,
     as_jobs,
-    as_kind,
     as_limit,
-    as_name,
     as_output,
     as_path,
     as_planned_output,
     as_platform,
-    as_role,
     as_scope,
     as_switch,
     as_text,
-    as_url,
-    as_url_without_secrets,
-    as_variable,
-    meant,
     shown,
 )
 
@@ -143,28 +137,9 @@ SETTINGS: Final = (
     Setting(name="vex", read=as_feed, file="vex"),
     Setting(name="jobs", read=as_jobs, file="jobs"),
 )
-_SIGNERS: Final = "identities"
+SIGNERS: Final = "identities"
 """The key of whose signatures count: several lines each, so only in the file."""
 _POLICY: Final = tuple(setting for setting in SETTINGS if (setting.file or "").startswith("policy."))
-_INDEX_KEYS: Final[Mapping[str, Reader]] = {
-    "name": as_name,
-    "role": as_role,
-    "url": as_url_without_secrets,
-    "path": as_path,
-    "kind": as_kind,
-    "built_only": as_switch,
-    "username_env": as_variable,
-    "password_env": as_variable,
-    "token_env": as_variable,
-}
-_SECRETS: Final = {
-    "username": "username_env",
-    "user": "username_env",
-    "password": "password_env",
-    "secret": "password_env",
-    "token": "token_env",
-    "api_key": "token_env",
-}
 
 
 def gather(flags: Mapping[str, object], environment: Mapping[str, str]) -> Settings:
@@ -178,13 +153,14 @@ def gather(flags: Mapping[str, object], environment: Mapping[str, str]) -> Setti
     given = {**around, **here}
     # (2) what is stored in files
     file = given.get("config") or _usual_file(environment)
-    stored = _from_file(file, faults) if file else {}
+    found = "config" not in given and file == Path(FILE_NAME)
+    stored = _from_file(file, faults, may_run=not found) if file else {}
     if "policy" in given:
         own = {setting.name for setting in _POLICY}
         stored = {name: value for name, value in stored.items() if name not in own}
         stored |= _from_policy_file(given["policy"], faults)
     # (3) the one over the other
-    specs = _indexes(given, stored.get("index", ()), faults)
+    specs = asked_indexes(given, stored.get("index", ()), faults)
     limits = [limit for place in (stored, around, here) for limit in place.get("limit", ())]
     values = {**stored, **given, "limit": dict(limits)}
     if sum(output.path is None for output in values.get("output", ())) > 1:
@@ -253,7 +229,7 @@ def places(flags: Mapping[str, object], environment: Mapping[str, str]) -> dict[
     around, here = _from_environment(environment, faults), _from_flags(flags, faults)
     given = {**around, **here}
     file = given.get("config") or _usual_file(environment)
-    stored = _from_file(file, faults) if file else {}
+    stored = _from_file(file, faults, may_run=True) if file else {}
     policy = _from_policy_file(given["policy"], faults) if "policy" in given else {}
     if "policy" in given:
         stored = {name: value for name, value in stored.items() if name not in {one.name for one in _POLICY}}
@@ -317,15 +293,7 @@ def usual_cache(environment: Mapping[str, str]) -> Path | None:
 def _usual_file(environment: Mapping[str, str]) -> Path | None:
     folders = [Path(), _user_folder(environment, "XDG_CONFIG_HOME", ".config")]
     places = [folder / FILE_NAME for folder in folders if folder is not None]
-    return next((place for place in places if _there(place.is_file)), None)
-
-
-def _there(question: Callable[[], bool]) -> bool:
-    """False also for what may not be looked at, or whose name is too long to be one."""
-    try:
-        return question()
-    except OSError:
-        return False
+    return next((place for place in places if is_there(place.is_file)), None)
 
 
 def _user_folder(environment: Mapping[str, str], variable: str, below_home: str) -> Path | None:
@@ -344,27 +312,27 @@ def _tree(file: Path, faults: list[str]) -> Mapping[object, Any]:
     """What a YAML file says."""
     from scanner.yamlfile import read_yaml  # noqa: PLC0415 - most runs have no file, and PyYAML is slow to import
 
-    return _mapping(read_yaml(file), str(file), faults)
+    return mapping(read_yaml(file), str(file), faults)
 
 
-def _from_file(file: Path, faults: list[str]) -> dict[str, Any]:
+def _from_file(file: Path, faults: list[str], *, may_run: bool) -> dict[str, Any]:
     tree = _tree(file, faults)
     paths = [setting.file.partition(".") for setting in SETTINGS if setting.file]
-    _check_keys(tree, [_SIGNERS, *(head for head, _, _ in paths)], "", faults)
+    check_keys(tree, [SIGNERS, *(head for head, _, _ in paths)], "", faults)
     for section in ("policy", "registries"):
-        below = _mapping(tree.get(section), section, faults)
-        _check_keys(below, [tail for head, _, tail in paths if head == section], section, faults)
+        below = mapping(tree.get(section), section, faults)
+        check_keys(below, [tail for head, _, tail in paths if head == section], section, faults)
     rows: list[tuple[Setting, str, object]] = []
     for setting in SETTINGS:
         if setting.file and setting.file not in ("indexes", "limits"):
             head, _, tail = setting.file.partition(".")
-            raw = _mapping(tree.get(head), head, []).get(tail) if tail else tree.get(head)
+            raw = mapping(tree.get(head), head, []).get(tail) if tail else tree.get(head)
             rows += [(setting, setting.file, raw)] if raw is not None else []
     values = _read_all(rows, faults, file.parent)
-    values["index"] = _file_indexes(tree.get("indexes"), file.parent, faults)
+    values["index"] = file_indexes(tree.get("indexes"), file.parent, faults, may_run=may_run)
     values["limit"] = _file_limits(tree.get("limits"), faults)
-    if tree.get(_SIGNERS) is not None:
-        values["signers"], wrong = read_signers(tree[_SIGNERS], _SIGNERS)
+    if tree.get(SIGNERS) is not None:
+        values["signers"], wrong = read_signers(tree[SIGNERS], SIGNERS)
         faults.extend(wrong)
     return values
 
@@ -372,132 +340,16 @@ def _from_file(file: Path, faults: list[str]) -> dict[str, Any]:
 def _from_policy_file(file: Path, faults: list[str]) -> dict[str, Any]:
     """A policy file holds what stands below ``policy:`` in the configuration file."""
     tree = _tree(file, faults)
-    _check_keys(tree, [setting.name for setting in _POLICY], str(file), faults)
+    check_keys(tree, [setting.name for setting in _POLICY], str(file), faults)
     given = [setting for setting in _POLICY if tree.get(setting.name) is not None]
     return _read_all([(setting, f"{file}.{setting.name}", tree[setting.name]) for setting in given], faults)
 
 
 def _file_limits(value: object, faults: list[str]) -> tuple[tuple[str, float], ...]:
     limits: list[tuple[str, float]] = []
-    for name, amount in _mapping(value, "limits", faults).items():
+    for name, amount in mapping(value, "limits", faults).items():
         try:
             limits.append(as_limit((name, amount)))
         except ValueError as problem:
             faults.append(f"limits.{shown(name)}: {problem}")
     return tuple(limits)
-
-
-def _file_indexes(value: object, folder: Path, faults: list[str]) -> tuple[IndexSpec, ...]:
-    if value is None:
-        return ()
-    if not isinstance(value, list):
-        faults.append("indexes: must be a list (- name: …)")
-        return ()
-    specs: list[IndexSpec] = []
-    for place, entry in enumerate(value):
-        own: list[str] = []
-        parts = _index_parts(entry, f"indexes[{place}]", own)
-        if parts.get("name") in [spec.name for spec in specs]:
-            own.append(f"indexes[{place}].name: {parts['name']} is the name of an index above")
-        faults.extend(own)
-        if not own:
-            location = parts.pop("url", None) or str(folder / parts.pop("path"))
-            specs.append(IndexSpec(location=location, **parts))
-    return tuple(specs)
-
-
-def _index_parts(value: object, where: str, faults: list[str]) -> dict[str, Any]:
-    """The values of one entry that can be read."""
-    entry = _mapping(value, where, faults)
-    _check_keys(entry, _INDEX_KEYS, where, faults)
-    parts: dict[str, Any] = {}
-    for key in [key for key in _INDEX_KEYS if entry.get(key) is not None]:
-        try:
-            parts[key] = _INDEX_KEYS[key](entry[key])
-        except ValueError as problem:
-            faults.append(f"{where}.{key}: {problem}")
-    faults.extend(f"{where}.{key}: is missing" for key in ("name", "role") if entry.get(key) is None)
-    if (entry.get("url") is None) == (entry.get("path") is None):
-        faults.append(f"{where}: needs one of url and path")
-    if parts.get("built_only") and parts.get("role") is Role.UPSTREAM:
-        faults.append(f"{where}.built_only: is for the role chainguard")
-    faults.extend(f"{where}.{fault}" for fault in _faults_of_kind(parts))
-    return parts
-
-
-def _faults_of_kind(parts: Mapping[str, Any]) -> Iterator[str]:
-    """Whether the URL can be one of an index of its kind."""
-    kind, url = parts.get("kind"), parts.get("url")
-    if url is None or url.startswith("file:"):
-        if kind in REMOTE:
-            yield f"kind: {kind} is for a url of https or http"
-        return
-    if kind not in (None, *REMOTE):
-        yield f"kind: {kind} is for a path or a file:// URL"
-        return
-    try:
-        simple_url(url, kind or kind_of(url))
-    except UsageError as problem:
-        yield f"url: {problem.message}{f'; {problem.hint}' if problem.hint else ''}"
-
-
-def _mapping(value: object, where: str, faults: list[str]) -> Mapping[object, Any]:
-    if isinstance(value, Mapping):
-        return value
-    if value is not None:
-        faults.append(f"{where}: must be a mapping (key: value)")
-    return {}
-
-
-def _check_keys(tree: Mapping[object, Any], known: Iterable[str], where: str, faults: list[str]) -> None:
-    """Keys that are none, with the one that was perhaps meant. Values are not shown: one may be a secret."""
-    names = sorted(set(known))
-    for key in tree:
-        if key in names:
-            continue
-        path = f"{where}.{shown(key)}" if where else shown(key)
-        if str(key).lower() in _SECRETS:
-            better = _SECRETS[str(key).lower()]
-            faults.append(
-                f"{path}: files are copied and committed, so this one holds no secret; write {better}: VARIABLE"
-            )
-        else:
-            faults.append(f"{path}: there is no such key{meant(str(key), names)}")
-
-
-# -- indexes: which ones ---------------------------------------------------------------------------
-
-
-def _indexes(given: Mapping[str, Any], known: Sequence[IndexSpec], faults: list[str]) -> tuple[IndexSpec, ...]:
-    """Those of flags and environment, names resolved; the file's where none is given."""
-    built_only = bool(given.get("built_only"))
-    if built_only and not given.get("index"):
-        faults.append("--built-only: says something of --index; in the file, write built_only: true at the index")
-    if not given.get("index") and not given.get("upstream"):
-        return tuple(known)
-    specs: list[IndexSpec] = []
-    for name, role in (("index", Role.CHAINGUARD), ("upstream", Role.UPSTREAM)):
-        for text in given.get(name, ()):
-            try:
-                spec = _named_index(text, role, known)
-            except ValueError as problem:
-                faults.append(f"--{name}: {problem}")
-            else:
-                specs.append(replace(spec, built_only=True) if built_only and role is Role.CHAINGUARD else spec)
-    return tuple(specs)
-
-
-def _named_index(text: str, role: Role, known: Sequence[IndexSpec]) -> IndexSpec:
-    """A name of the file's indexes first, else a URL, folder or file."""
-    spec = next((spec for spec in known if spec.name == text), None)
-    if spec is not None:
-        if spec.role is not role:
-            raise ValueError(f"the index {text} has the role {spec.role.value}, not {role.value}")
-        return spec
-    if "://" in text:
-        return IndexSpec(location=as_url(text), role=role)
-    path = as_path(text)
-    if not _there(path.exists):
-        near = meant(text, [spec.name for spec in known if spec.name])
-        raise ValueError(f"{shown(text)} is no URL, no path that exists and no index of the file{near}")
-    return IndexSpec(location=str(path), role=role)

@@ -13,7 +13,19 @@ from rich.table import Column
 from rich.text import Text
 
 from scanner.formats.text import escaped
-from scanner.progress import Event, Found, LayerDone, LayerRead, Matched, Opened, Progress, Pulled, Pulling
+from scanner.progress import (
+    Event,
+    Found,
+    LayerDone,
+    LayerRead,
+    Listed,
+    Listing,
+    Matched,
+    Opened,
+    Progress,
+    Pulled,
+    Pulling,
+)
 
 _LABEL = 40
 
@@ -54,9 +66,11 @@ class _Display:
                     pass
                 case Found(distributions=count):
                     self._start(self._matching, "matching", count)
+                case Listing(index=index):
+                    self._start(self._matching, f"listing {index}", None)
                 case Pulling(projects=count):
                     self._start(self._matching, "pulling", count)
-                case Matched() | Pulled():
+                case Matched() | Listed() | Pulled():
                     self._matching.advance(self._task)
 
     def stop(self) -> None:

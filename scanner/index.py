@@ -237,7 +237,8 @@ class IndexSpec:
     """An index as it is asked for: on the command line, or in the configuration.
 
     ``location`` is a simple-API URL (userinfo in it is used, never shown), a folder, a ``file://`` URL or a
-    file. The ``*_env`` fields are names of environment variables that hold the secrets.
+    file. The ``*_env`` fields are names of environment variables that hold the secrets; ``keyring`` and ``helper`` (a
+    command, word by word) say who else has them. ``repository`` is its name where the configuration says it.
     """
 
     location: str
@@ -248,3 +249,6 @@ class IndexSpec:
     username_env: str | None = None
     password_env: str | None = None
     token_env: str | None = None
+    keyring: bool = False
+    helper: tuple[str, ...] = ()
+    repository: str | None = None

@@ -51,6 +51,18 @@ class Matched:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """A repository manager is asked what the proxy behind ``index`` has retrieved."""
+
+    index: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """It has told one more file."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Pulling:
     """``projects`` are to be pulled into a snapshot."""
 
@@ -64,7 +76,7 @@ class Pulled:
     name: str
 
 
-Event: TypeAlias = Opened | LayerRead | LayerDone | Found | Matched | Pulling | Pulled
+Event: TypeAlias = Opened | LayerRead | LayerDone | Found | Matched | Listing | Listed | Pulling | Pulled
 Progress: TypeAlias = Callable[[Event], None]
 
 

@@ -7,9 +7,9 @@ where none fits, two that are for another platform, because they may have the sa
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -19,47 +19,65 @@ from scanner.environment import Environment, fits
 from scanner.errors import IndexFailure, UsageError
 from scanner.image import Platform
 from scanner.index import Attesting, Index, Recalling, Role
+from scanner.indexes.credentials import shown
+from scanner.indexes.kinds import kind_of
 from scanner.indexes.recording import RecordingIndex, Tally, open_for_writing
 from scanner.indexes.remembered import WHEEL_FORMAT
+from scanner.managers import WITH_MANAGERS, open_manager
 from scanner.pipeline import Options, scan
-from scanner.progress import Progress, Pulled, Pulling
+from scanner.progress import Listed, Listing, Progress, Pulled, Pulling
 from scanner.reference import Reference, parse_reference
 from scanner.run import client_of, indexes_of, options_of, store_of
 from scanner.snapshot import Snapshot, Source, WritableSnapshot
 from scanner.store import NoStore
 from scanner.threads import threads
-from scanner.wanted import Want, wants_of_lock, wants_of_report, wants_of_requirements, wants_of_words
+from scanner.wanted import (
+    Want,
+    wants_of_lock,
+    wants_of_report,
+    wants_of_requirements,
+    wants_of_retrieved,
+    wants_of_words,
+)
 
 if TYPE_CHECKING:
     from scanner.config import Settings
-    from scanner.index import IndexFile
+    from scanner.http import Client
+    from scanner.index import IndexFile, IndexSpec
     from scanner.limits import Limits
+    from scanner.manager import Retrieved
 
 _ELSEWHERE: Final = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """What is to be pulled, as a person says it: names, reports or TARGETs, files of requirements, lock files.
+    """What is to be pulled, as a person says it.
 
-    An answer that is less than ``fresh`` seconds old is not asked for again.
+    Names, reports or TARGETs, files of requirements, lock files, and indexes whose proxies have ``retrieved`` it. An
+    answer that is less than ``fresh`` seconds old is not asked for again.
     """
 
     names: Sequence[str] = ()
     needed_for: Sequence[str] = ()
     requirements: Sequence[str] = ()
     locks: Sequence[str] = ()
+    retrieved: Sequence[str] = ()
     fresh: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
-    """What came of a pull: what was done, and what the snapshot has now. ``size`` is bytes."""
+    """What came of a pull: what was done, and what the snapshot has now. ``size`` is bytes.
+
+    ``listed`` is how many files each proxy has retrieved, by its index.
+    """
 
     path: Path
     size: int
     tally: Tally
     sources: tuple[Source, ...]
+    listed: Mapping[str, int] = field(default_factory=dict)
 
 
 def pull_into(path: Path, asked: Asked, settings: Settings, *, progress: Progress) -> Done:
@@ -72,8 +90,10 @@ def pull_into(path: Path, asked: Asked, settings: Settings, *, progress: Progres
     wants, targets = _asked_for(asked, settings)
     if not settings.indexes:
         raise UsageError("no index to pull from is given", hint="name one with --index, and PyPI's with --upstream")
+    proxies = [_proxy(text, settings) for text in asked.retrieved]
     store = store_of(settings)
     tally = Tally()
+    listed: dict[str, int] = {}
     with client_of(settings) as client:
         opened = indexes_of(settings, client, store)
         if any(index.kind == "snapshot" for index in opened):
@@ -83,13 +103,44 @@ def pull_into(path: Path, asked: Asked, settings: Settings, *, progress: Progres
             def recorded(indexes: Iterable[Index]) -> list[Index]:
                 return [_recording(index, snapshot, tally, asked, settings) for index in indexes]
 
-            # (2) the projects that are named, then targets, each with time of its own
+            # (2) the projects that are named or were retrieved, then targets, each with time of its own
+            for spec in proxies:
+                found = list(_retrieved(spec, client, settings.limits, progress))
+                listed[spec.name or shown(spec.location)] = len(found)
+                wants += wants_of_retrieved(found)
             signed = settings.attestations != "never"
-            pull(wants, recorded(opened), jobs=settings.jobs, progress=progress, signed=signed)
+            pull(list(dict.fromkeys(wants)), recorded(opened), jobs=settings.jobs, progress=progress, signed=signed)
             for target in targets:
                 indexes = recorded(indexes_of(settings, client, store))
                 _pull_target(target, indexes, options_of(settings, store), progress)
-            return Done(path=path, size=path.stat().st_size, tally=tally, sources=snapshot.counted())
+            return Done(path=path, size=path.stat().st_size, tally=tally, sources=snapshot.counted(), listed=listed)
+
+
+def _proxy(text: str, settings: Settings) -> IndexSpec:
+    """The index with that name or location among those that are asked; :class:`UsageError` where it has no manager."""
+    spec = next((one for one in settings.indexes if text in (one.name, one.location)), None)
+    if spec is None:
+        names = ", ".join(one.name or shown(one.location) for one in settings.indexes)
+        raise UsageError(
+            f"{shown(text)}: no index that is asked, so not to be asked what it has retrieved", hint=f"there is {names}"
+        )
+    kind = spec.kind or kind_of(spec.location)
+    if kind not in WITH_MANAGERS:
+        raise UsageError(
+            f"{spec.name or shown(spec.location)}: an index of the kind {kind} does not tell what it has retrieved",
+            hint=f"{', '.join(WITH_MANAGERS)} do",
+        )
+    return spec
+
+
+def _retrieved(spec: IndexSpec, client: Client, limits: Limits, progress: Progress) -> Iterator[Retrieved]:
+    """Everything that the proxy behind an index has retrieved."""
+    manager = open_manager(spec, client=client, limits=limits)
+    assert manager is not None
+    progress(Listing(index=spec.name or shown(spec.location)))
+    for entry in manager.retrieved():
+        progress(Listed())
+        yield entry
 
 
 def _recording(index: Index, snapshot: WritableSnapshot, tally: Tally, asked: Asked, settings: Settings) -> Index:
@@ -108,9 +159,10 @@ def _asked_for(asked: Asked, settings: Settings) -> tuple[list[Want], list[Refer
     for text in asked.locks:
         wants += wants_of_lock(Path(text), platform, limits=settings.limits)
     targets = [parse_reference(text) for text in asked.needed_for if text not in reports]
-    if not wants and not targets and not reports:
+    if not wants and not targets and not reports and not asked.retrieved:
         raise UsageError(
-            "nothing to pull is named", hint="name projects, --for a TARGET or report, --requirements or --lock"
+            "nothing to pull is named",
+            hint="name projects, --for a TARGET or report, --requirements, --lock, or --retrieved for all of a proxy",
         )
     return list(dict.fromkeys(wants)), targets
 

@@ -27,6 +27,13 @@ from scanner.policy import load_policy
 Reader: TypeAlias = Callable[[object], Any]
 
 MOST_JOBS: Final = 256
+MOST_WORDS: Final = 64
+"""Words of a command."""
+NAME: Final = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
+REPOSITORY: Final = r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}(/[A-Za-z0-9][A-Za-z0-9._:-]{0,127})?"
+VARIABLE: Final = r"[A-Za-z_][A-Za-z0-9_]{0,127}"
+HOST: Final = r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+)(:[0-9]{1,5})?"
+DOCKER_HELPER: Final = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}"
 SCOPES: Final = ("squashed", "all-layers")
 ATTESTATIONS: Final = ("auto", "never")
 LIMITS: Final = tuple(field.name for field in fields(Limits))
@@ -141,7 +148,7 @@ def as_jobs(value: object) -> int:
 def as_host(value: object) -> str:
     """``HOST[:PORT]``."""
     text = as_text(value)
-    if not re.fullmatch(r"(?:\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+)(?::[0-9]{1,5})?", text):
+    if not re.fullmatch(HOST, text):
         raise ValueError("must be HOST or HOST:PORT")
     return text.lower()
 
@@ -175,7 +182,7 @@ def _of_policy(key: str) -> Reader:
     return read
 
 
-_MAY_BE_NONE: Final = frozenset({"guessed_names"})
+MAY_BE_NONE: Final = frozenset({"guessed_names"})
 """What a scan may do without: names that are asked of indexes may be somebody's secret."""
 
 
@@ -186,7 +193,7 @@ def as_limit(value: object) -> tuple[str, float]:
         raise ValueError(f"there is no such limit{meant(str(name), LIMITS)}")
     is_size = name not in COUNTS and not name.endswith("_seconds")
     number = _in_bytes(amount) if is_size else _number(amount)
-    if number < 0 or (number == 0 and name not in _MAY_BE_NONE):
+    if number < 0 or (number == 0 and name not in MAY_BE_NONE):
         raise ValueError(f"{shown(amount)} is not more than zero")
     if name.endswith("_seconds"):
         return name, number
@@ -240,7 +247,7 @@ def as_role(value: object) -> Role:
 
 def as_name(value: object) -> str:
     """The name of an index."""
-    if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", value):
+    if not isinstance(value, str) or not re.fullmatch(NAME, value):
         raise ValueError("must be a name of letters, digits, dot, dash and underscore")
     return value
 
@@ -282,9 +289,30 @@ def as_feed(value: object) -> Path | str:
 
 def as_variable(value: object) -> str:
     """The name of an environment variable. What is none is not shown: it may be the secret itself."""
-    if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,127}", value):
+    if not isinstance(value, str) or not re.fullmatch(VARIABLE, value):
         raise ValueError("must be the name of an environment variable")
     return value
+
+
+def as_repository(value: object) -> str:
+    """The name of a repository, with its owner's before it where the kind has such."""
+    if not isinstance(value, str) or not re.fullmatch(REPOSITORY, value):
+        raise ValueError("must be the name of a repository: NAME or OWNER/NAME")
+    return value
+
+
+def as_helper(value: object) -> tuple[str, ...]:
+    """A credential helper: ``NAME`` of ``docker-credential-NAME``, or a command as a list of words. It is not shown."""
+    if isinstance(value, str) and re.fullmatch(DOCKER_HELPER, value):
+        return (f"docker-credential-{value}", "get")
+    words = value if isinstance(value, list) else []
+    if not words or len(words) > MOST_WORDS or not all(isinstance(word, str) and _is_plain(word) for word in words):
+        raise ValueError("must be NAME, for docker-credential-NAME, or a command as a list of words")
+    return (str(Path(words[0]).expanduser()) if words[0].startswith("~") else words[0], *words[1:])
+
+
+def _is_plain(word: str) -> bool:
+    return 0 < len(word) <= 4096 and word.isprintable()
 
 
 def shown(value: object) -> str:

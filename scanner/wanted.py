@@ -21,8 +21,11 @@ from scanner.image import Platform
 from scanner.lockdisk import read_locks
 from scanner.report import Integrity, Origin, Report
 from scanner.reportfile import read_reports
+from scanner.wheel import WheelName
 
 if TYPE_CHECKING:
+    from packaging.tags import Tag
+
     from scanner.limits import Limits
     from scanner.manager import Retrieved
 
@@ -35,6 +38,8 @@ _SAYS_WHERE: Final = re.compile(
 )
 """Options of requirement files that name no project. Where indexes are is said on the command line."""
 _OPTION: Final = re.compile(r"--?[a-z-]{1,30}(?=[\s=]|$)")
+_LINUX: Final = re.compile(r"(?:many|musl)?linux(?:_\d+_\d+|\d+)?_(.+)")
+_ARCHITECTURES: Final = {"x86_64": "amd64", "aarch64": "arm64", "i686": "386", "armv7l": "arm"}
 _COMMENT: Final = re.compile(r"(?:^|\s)#.*")
 _HASHES: Final = re.compile(r"\s--hash[=\s]\S+")
 
@@ -106,11 +111,28 @@ def wants_of_lock(path: Path, platform: Platform | None, *, limits: Limits) -> l
 
 
 def wants_of_retrieved(entries: Iterable[Retrieved]) -> Iterator[Want]:
-    """What a repository manager's proxy holds, project by project."""
+    """What a proxy holds: the version of each file, for the interpreter and platform that a wheel is for."""
     for entry in entries:
         version = _version(entry.version)
         if version is not None:
-            yield Want(project=entry.project, version=version)
+            tags = wheel.tags if (wheel := WheelName.parse(entry.filename)) else frozenset()
+            yield Want(project=entry.project, version=version, environment=_environment(tags), platform=_platform(tags))
+
+
+def _environment(tags: Iterable[Tag]) -> str:
+    """The place of packages of the one interpreter that a wheel is for; empty where it is for several."""
+    pythons = {(tag.interpreter, tag.abi.removesuffix("t").removesuffix("m")) for tag in tags}
+    found = re.fullmatch(r"cp(\d)(\d+)", next(iter(pythons))[0]) if len(pythons) == 1 else None
+    if found is None or any(abi != interpreter for interpreter, abi in pythons):
+        return ""
+    return f"/usr/lib/python{found[1]}.{found[2]}/site-packages"
+
+
+def _platform(tags: Iterable[Tag]) -> Platform | None:
+    """The Linux that a wheel is for; None for every one, also where it is for another system: images have Linux."""
+    machines = {found[1] for tag in tags if (found := _LINUX.fullmatch(tag.platform))}
+    known = [architecture for machine, architecture in _ARCHITECTURES.items() if machine in machines]
+    return Platform("linux", known[0]) if len(machines) == len(known) == 1 else None
 
 
 def wants_of_report(path: Path, *, limits: Limits) -> list[Want]:

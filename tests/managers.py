@@ -22,7 +22,7 @@ import httpx
 import pytest
 
 from scanner.wheel import WheelName
-from tests.registries import Exchange, Site, free_port, needed, site
+from tests.registries import Certificate, Exchange, Site, free_port, needed, site
 
 JSON = "application/vnd.pypi.simple.v1+json"
 _READY_SECONDS = 60
@@ -207,7 +207,7 @@ def answers(url: str) -> Callable[[], bool]:
 
     def asked() -> bool:
         try:
-            return httpx.get(url, timeout=5).status_code < 500
+            return httpx.get(url, timeout=5, verify=False).status_code < 500  # only whether it is up
         except httpx.TransportError:
             return False
 
@@ -215,13 +215,19 @@ def answers(url: str) -> Callable[[], bool]:
 
 
 @contextlib.contextmanager
-def nginx(folder: Path, root: Path, *, extra: str = "") -> Iterator[str]:
-    """nginx with ``root`` as its documents; gives its URL. ``extra`` goes into the server block."""
+def nginx(folder: Path, root: Path, *, extra: str = "", certificate: Certificate | None = None) -> Iterator[str]:
+    """nginx with ``root`` as its documents; gives its URL. ``extra`` goes into the server block.
+
+    It speaks https if there is a certificate.
+    """
     program = needed("nginx")
     port = free_port()
     folder.mkdir(parents=True, exist_ok=True)
     configuration = folder / "nginx.conf"
     user = "user root;" if _is_root() else ""
+    listen = f"listen 127.0.0.1:{port}{' ssl' if certificate else ''};"
+    if certificate:
+        listen += f" ssl_certificate {certificate.path}; ssl_certificate_key {certificate.key};"
     configuration.write_text(
         f"""{user} daemon off; worker_processes 1; pid {folder}/nginx.pid; error_log stderr;
         events {{ worker_connections 256; }}
@@ -230,11 +236,11 @@ def nginx(folder: Path, root: Path, *, extra: str = "") -> Iterator[str]:
           uwsgi_temp_path {folder}/t4; scgi_temp_path {folder}/t5;
           log_format plain '$request_method $uri $http_range $status $body_bytes_sent';
           access_log {folder}/access.log plain; types {{ text/html html; }} default_type application/octet-stream;
-          server {{ listen 127.0.0.1:{port}; root {root}; index index.html; {extra} }}
+          server {{ {listen} root {root}; index index.html; {extra} }}
         }}"""
     )
     command = [program, "-p", str(folder), "-c", str(configuration), "-e", "stderr"]
-    url = f"http://127.0.0.1:{port}"
+    url = f"{'https' if certificate else 'http'}://127.0.0.1:{port}"
     with process(command, log=folder / "nginx.log", ready=answers(url)):
         yield url
 

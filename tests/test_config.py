@@ -256,6 +256,59 @@ def test_names_that_are_none() -> None:
     assert faults[4].startswith("--upstream: must be a URL")
 
 
+# -- who asks --------------------------------------------------------------------------------------
+
+WITH_HELPER = """\
+indexes:
+  - {name: a, role: chainguard, url: https://a.example/simple, helper: pass}
+  - {name: b, role: upstream, url: https://b.example/simple, helper: [./tools/token, --json]}
+  - {name: c, role: upstream, url: https://c.example/simple, keyring: true, username_env: C_USER}
+"""
+
+
+def test_a_helper_is_a_command_without_a_shell() -> None:
+    written(WITH_HELPER, "conf/cgscan.yaml")
+    a, b, c = gather({"config": "conf/cgscan.yaml"}, {}).indexes
+    assert a.helper == ("docker-credential-pass", "get")
+    assert b.helper == ("conf/tools/token", "--json")
+    assert (c.helper, c.keyring, c.username_env) == ((), True, "C_USER")
+
+
+def test_a_file_that_lies_around_runs_no_command() -> None:
+    """Somebody who scans in a folder of a stranger's must not run what the stranger wrote."""
+    written(WITH_HELPER)
+    faults = faults_of()
+    assert [fault.partition(": ")[0] for fault in faults] == ["indexes[0].helper", "indexes[1].helper"]
+    assert all("a stranger's" in fault for fault in faults)
+    home = {"HOME": str(Path("home").absolute())}
+    assert len(gather({"config": "cgscan.yaml"}, {}).indexes) == 3
+    assert len(gather({}, {"CGSCAN_CONFIG": "cgscan.yaml"}).indexes) == 3
+    written(WITH_HELPER, "home/.config/cgscan/cgscan.yaml")
+    Path("cgscan.yaml").unlink()
+    assert len(gather({}, home).indexes) == 3
+
+
+@pytest.mark.parametrize(
+    ("keys", "fault"),
+    [
+        ("helper: 'hunter2 | sh'", "indexes[0].helper: must be NAME"),
+        ("helper: {a: hunter2}", "indexes[0].helper: must be NAME"),
+        ("helper: [a, 7]", "indexes[0].helper: must be NAME"),
+        ('helper: ["a\\nhunter2"]', "indexes[0].helper: must be NAME"),
+        ("repository: a b", "indexes[0].repository: must be the name of a repository"),
+        ("keyring: perhaps", "indexes[0].keyring: perhaps is neither"),
+        ("token_env: A, helper: x", "indexes[0]: says in several ways who asks: token_env, helper"),
+        ("keyrings: true", "indexes[0].keyrings: there is no such key; did you mean keyring?"),
+        ("password: hunter2", "indexes[0].password: files are copied"),
+    ],
+)
+def test_faults_of_who_asks(keys: str, fault: str) -> None:
+    written(f"indexes: [{{name: a, role: upstream, url: 'https://a.example/simple', {keys}}}]")
+    [found] = faults_of({"config": "cgscan.yaml"})
+    assert found.startswith(fault)
+    assert "hunter2" not in found
+
+
 # -- faults ----------------------------------------------------------------------------------------
 
 WRONG = """\

@@ -31,6 +31,7 @@ Examples:
   cgscan index pull app.cgindex --for report.json --requirements requirements.txt
   cgscan index pull app.cgindex --lock uv.lock
   cgscan index pull app.cgindex flask==3.0.2 numpy --max-age 0
+  cgscan index pull all.cgindex --retrieved pypi --index chainguard --upstream pypi
 
 \b
 Exit status:
@@ -61,6 +62,13 @@ Exit status:
     help="What a lock file pins: of uv, Poetry, PDM, Pipenv or pip; repeatable.",
 )
 @click.option(
+    "--retrieved",
+    metavar="INDEX",
+    multiple=True,
+    help="Everything that the proxy behind an index has retrieved, as its repository manager tells; the index by its "
+    "name, or as given with --index or --upstream; repeatable.",
+)
+@click.option(
     "--max-age",
     metavar="HOURS",
     type=float,
@@ -83,11 +91,13 @@ def pull(context: click.Context, /, file: str, projects: tuple[str, ...], **flag
 
     run = context.ensure_object(Run)
     run.busy, run.quiet = True, flags["quiet"]
-    lists = {name: flags.pop(name) for name in ("needed_for", "requirements", "locks")}
+    lists = {name: flags.pop(name) for name in ("needed_for", "requirements", "locks", "retrieved")}
     asked = Asked(names=projects, fresh=flags.pop("max_age") * 3600, **lists)
     settings = gather(flags, os.environ)
     with bars(off=run.quiet or flags["no_progress"]) as progress:
         done = pull_into(Path(file), asked, settings, progress=progress)
+    for name, count in done.listed.items():
+        run.note(f"{one_line(name)} has retrieved {count} files")
     run.note(
         f"asked for {done.tally.asked} pages, read {done.tally.read} wheels; "
         f"{done.tally.fresh} and {done.tally.stored} were there"

@@ -9,6 +9,8 @@ In reading order::
 
     urls            what of a URL may be shown; whose an address is
     answers         credentials, answers and failures
+    failures        what is no answer, and whether it may pass
+    turns           how many requests one host may be busy with
     client          what the rest of the program asks
     connections     how it is asked, with httpx; imported with the first request
 """

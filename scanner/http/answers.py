@@ -74,7 +74,6 @@ def asked_pause(headers: Mapping[str, str]) -> float:
     if text.isascii() and text.isdigit():
         return float(text[:6])
     try:
-        moment = email.utils.parsedate_to_datetime(text)
-    except ValueError:
+        return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - time.time())
+    except (ValueError, TypeError, OverflowError):  # no date, or one of no year that this machine counts
         return 0.0
-    return max(0.0, moment.timestamp() - time.time())

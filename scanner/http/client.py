@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Client:
-    """A pool of keep-alive connections (HTTP/1.1), safe to share between threads.
+    """A pool of keep-alive connections (HTTP/1.1), ``connections`` to one host; safe to share between threads.
 
     ``plain_http`` are ``host[:port]`` that may be spoken to without TLS; loopback always may.
     ``ca_file`` is added to the trusted certificates, and so are ``more_ca``. ``offline`` refuses every

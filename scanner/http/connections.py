@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import io
-import socket
 import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
@@ -16,7 +16,9 @@ import httpx
 
 import scanner
 from scanner.errors import UsageError
-from scanner.http.answers import CertificateRefused, HostUnreachable, RequestFailed, Stream, asked_pause
+from scanner.http.answers import RequestFailed, Stream, asked_pause
+from scanner.http.failures import failure, may_pass, said
+from scanner.http.turns import Turns
 from scanner.http.urls import is_loopback, literal_address, masked
 
 if TYPE_CHECKING:
@@ -31,6 +33,13 @@ _CONNECT_SECONDS: Final = 15.0
 _SLOWEST: Final = 4096  # bytes in a second, on the average of one body
 httpcore.HTTP11Connection.READ_NUM_BYTES = 256 * 1024
 """Layers come in as fast as the link gives them: a quarter of the calls, and of their copies, of the 64 KiB it has."""
+_HOSTS: Final = 4
+"""Hosts that may be asked as much as one may at the same time."""
+_ANYWHERE: Final = frozenset(
+    {"accept", "accept-encoding", "connection", "host", "if-modified-since", "if-none-match", "if-range", "range"}
+    | {"user-agent"}
+)
+"""Headers that go along when a redirect leads to another origin. Others may be secrets (``X-JFrog-Art-Api``)."""
 _OWN_HOSTS: Final = ("localhost", "127.0.0.1", "[::1]")
 
 
@@ -61,7 +70,7 @@ class _RawBody(io.RawIOBase):
         try:
             chunk = next(self._chunks, b"")
         except (httpx.HTTPError, httpx.StreamError) as problem:
-            raise RequestFailed(f"{self._url}: the answer broke off ({_said(problem)})") from problem
+            raise RequestFailed(f"{self._url}: the answer broke off ({said(problem)})") from problem
         self._seconds_left += len(chunk) / _SLOWEST - (time.monotonic() - start)
         if self._seconds_left < 0:
             raise RequestFailed(f"{self._url}: the answer comes too slowly, less than {_SLOWEST} bytes a second")
@@ -69,23 +78,30 @@ class _RawBody(io.RawIOBase):
 
 
 class Connections:
-    """The connections of one :class:`scanner.http.client.Client`, with its options; ``most`` at a time.
+    """The connections of one :class:`scanner.http.client.Client`, with its options; ``most`` to one host at a time.
 
-    Raises :class:`scanner.errors.UsageError` for a file of certificates that cannot be read.
+    No cookie is kept: one that a server sets for one index would go along to the others on its host.
+    Raises :class:`scanner.errors.UsageError` for a file of certificates that cannot be read, or a proxy that is none.
     """
 
     def __init__(self, *, limits: Limits, plain_http: frozenset[str], ca_files: tuple[Path, ...], most: int) -> None:
         self._plain_http = plain_http
         self._grace = limits.request_seconds
-        self._client = httpx.Client(
-            http1=True,
-            http2=False,
-            verify=_trust(ca_files),
-            mounts={f"all://{host}": None for host in _OWN_HOSTS},
-            timeout=httpx.Timeout(limits.request_seconds, connect=min(_CONNECT_SECONDS, limits.request_seconds)),
-            limits=httpx.Limits(max_connections=most, max_keepalive_connections=most),
-            headers={"User-Agent": f"cgscan/{scanner.__version__}"},
-        )
+        self._turns = Turns(most, seconds=limits.request_seconds)
+        trust = _trust(ca_files)
+        try:
+            self._client = httpx.Client(
+                http1=True,
+                http2=False,
+                verify=trust,
+                mounts={f"all://{host}": None for host in _OWN_HOSTS},
+                timeout=httpx.Timeout(limits.request_seconds, connect=min(_CONNECT_SECONDS, limits.request_seconds)),
+                limits=httpx.Limits(max_connections=_HOSTS * most, max_keepalive_connections=_HOSTS * most),
+                headers={"User-Agent": f"cgscan/{scanner.__version__}"},
+                cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
+            )
+        except (ValueError, ImportError, httpx.InvalidURL) as problem:  # their words may show its password
+            raise _no_proxy(problem) from None
 
     def close(self) -> None:
         """Close them."""
@@ -119,8 +135,8 @@ class Connections:
             try:
                 response = self._follow(request)
             except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, ssl.SSLError) as problem:
-                if not left or not _may_pass(problem):
-                    raise _failure(problem, masked(str(request.url))) from problem
+                if not left or not may_pass(problem):
+                    raise failure(problem, masked(str(request.url))) from problem
             else:
                 wanted = asked_pause(response.headers)
                 if response.status_code not in RETRIED or not left or wanted > _LONGEST_PAUSE:
@@ -136,7 +152,7 @@ class Connections:
 
         A form is sent to one place only: it may hold a secret, and a 307 would carry it on. What deletes is too.
         """
-        response = self._client.send(request, stream=True, follow_redirects=False)
+        response = self._sent(request)
         for _ in range(_REDIRECTS):
             following = response.next_request
             if following is None or request.method not in ("GET", "HEAD"):
@@ -144,9 +160,18 @@ class Connections:
             response.close()
             check_step(response.request.url, following.url)
             self._check(str(following.url))
-            response = self._client.send(following, stream=True, follow_redirects=False)
+            if _origin(following.url) != _origin(response.request.url):
+                _leave_behind(following)
+            response = self._sent(following)
         response.close()
         raise httpx.TooManyRedirects(f"more than {_REDIRECTS} redirects", request=request)
+
+    def _sent(self, request: httpx.Request) -> httpx.Response:
+        """Send one request when it is its host's turn; the turn ends with the answer's body."""
+        with self._turns.of(request.url.host) as turn:
+            response = self._client.send(request, stream=True, follow_redirects=False)
+            turn.ends_with(response)
+        return response
 
     def _check(self, url: str) -> None:
         try:
@@ -175,6 +200,24 @@ def check_step(before: httpx.URL, after: httpx.URL) -> None:
         raise RequestFailed(f"{masked(str(before))}: redirects to {after.host}, which is this machine or its host")
 
 
+def _origin(url: httpx.URL) -> tuple[str, str, int]:
+    return url.scheme, url.host, url.port or (443 if url.scheme == "https" else 80)
+
+
+def _leave_behind(request: httpx.Request) -> None:
+    """Take away what is for the origin that it comes from."""
+    for name in [name for name in request.headers if name.lower() not in _ANYWHERE]:
+        del request.headers[name]
+
+
+def _no_proxy(problem: Exception) -> UsageError:
+    why = "SOCKS is not spoken" if isinstance(problem, ImportError) else "no URL of a proxy"
+    return UsageError(
+        f"the environment names a proxy that cannot be used ({why})",
+        hint="HTTPS_PROXY, HTTP_PROXY, ALL_PROXY: http://[USER:PASSWORD@]HOST:PORT; NO_PROXY: HOST,HOST",
+    )
+
+
 def _trust(ca_files: tuple[Path, ...]) -> ssl.SSLContext:
     context = ssl.create_default_context()
     for ca_file in ca_files:
@@ -183,43 +226,3 @@ def _trust(ca_files: tuple[Path, ...]) -> ssl.SSLContext:
         except (OSError, ssl.SSLError) as problem:
             raise UsageError(f"cannot read certificates from {ca_file}: {problem}") from problem
     return context
-
-
-def _root(problem: BaseException) -> BaseException:
-    """What the libraries below wrapped; they hide it with ``from None``, which keeps the context."""
-    while inner := problem.__cause__ or problem.__context__:
-        problem = inner
-    return problem
-
-
-def _failure(problem: Exception, url: str) -> RequestFailed:
-    text = f"{url}: {_said(problem)}"
-    if isinstance(_root(problem), ssl.SSLCertVerificationError):
-        return CertificateRefused(text, hint="name its certificate authority with --ca-file")
-    if isinstance(problem, httpx.ConnectError | httpx.ConnectTimeout):
-        return HostUnreachable(text)
-    return RequestFailed(text)
-
-
-def _may_pass(problem: Exception) -> bool:
-    """Whether the same request could have an answer soon: not where nobody listens or TLS is refused."""
-    lasting = (httpx.ConnectTimeout, httpx.UnsupportedProtocol, httpx.LocalProtocolError)
-    if not isinstance(problem, httpx.TransportError) or isinstance(problem, lasting):
-        return False
-    root = _root(problem)
-    if isinstance(root, socket.gaierror):
-        return root.errno == socket.EAI_AGAIN
-    return not isinstance(root, ConnectionRefusedError) and not (
-        isinstance(problem, httpx.ConnectError) and isinstance(root, ssl.SSLError)
-    )
-
-
-def _said(problem: Exception) -> str:
-    """What went wrong, in few words; httpx leaves the text empty for some."""
-    names: dict[type[Exception], str] = {
-        httpx.ConnectTimeout: "timed out while connecting",
-        httpx.ReadTimeout: "timed out",
-        httpx.PoolTimeout: "timed out waiting for a connection",
-        httpx.LocalProtocolError: "a request that cannot be sent",  # its text would show the header
-    }
-    return names.get(type(problem), "") or str(problem).partition("\n")[0][:200] or type(problem).__name__

@@ -4,9 +4,11 @@
 
     once          identical questions are asked once
     tier          what a file's path says about where it comes from
+    kept          credentials in the system's keyring, or of a credential helper
     credentials   who we are to an index; what of a URL may be shown
     chainguard    Chainguard's own indexes, tokens and refusals
     kinds         which kind an index is of, and the URL below which it has its pages
+    repository    a repository by its name -> the index's URL
     links         the links of a page -> files
     page          pages of the simple API -> files
     asking        requests, their time, and what refusals mean

@@ -62,10 +62,11 @@ class Asker:
             raise self._silent[origin]
         if self._origin.scheme == "https" and origin.scheme != "https":
             raise IndexUnavailable(f"{shown(url)}: not asked: an index with TLS sends to a place without")
+        credentials = None if self._client.offline else self._keys.of(url)
         try:
             with (
                 self._counted(),
-                self._client.stream(bare(url), headers=headers, credentials=self._keys.of(url)) as stream,
+                self._client.stream(bare(url), headers=headers, credentials=credentials) as stream,
             ):
                 self._answered.add(origin)
                 yield stream
@@ -127,8 +128,8 @@ def refusal(status: int, body: BinaryIO, *, url: str, keys: Keyring | None = Non
         case 401:
             return IndexUnavailable(
                 f"{what}: wants to know who asks (401)",
-                hint=f"give user and password in the URL, in ~/.netrc (machine {host}), or name environment variables "
-                "in the configuration (username_env, password_env, token_env); a token may have expired",
+                hint=f"give user and password in the URL, in ~/.netrc (machine {host}), or say in the configuration "
+                "who has them (username_env, password_env, token_env, keyring, helper); a token may have expired",
             )
         case 403:
             return IndexUnavailable(

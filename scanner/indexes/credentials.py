@@ -2,7 +2,8 @@
 
 Places, first match wins:
 
-1. the environment variables that the configuration names (``token_env``; ``password_env`` with ``username_env``);
+1. what the configuration names: environment variables (``token_env``; ``password_env`` with ``username_env``), a
+   credential helper or the keyring (:mod:`scanner.indexes.kept`);
 2. user and password in the index's URL;
 3. for Chainguard's own host: ``CHAINGUARD_PYTHON_IDENTITY_ID`` and ``CHAINGUARD_PYTHON_TOKEN``, as
    ``chainctl auth pull-token --output env`` prints them;
@@ -18,6 +19,7 @@ import netrc
 import os
 import re
 import stat
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +29,7 @@ from urllib.parse import unquote, urlsplit
 from scanner.errors import UsageError
 from scanner.http import Credentials, masked
 from scanner.index import IndexSpec
+from scanner.indexes.kept import ask_helper, ask_keyring
 from scanner.indexes.tier import CHAINGUARD_HOST
 
 _ANY_USER: Final = "__token__"
@@ -74,26 +77,34 @@ def bare(url: str) -> str:
 
 
 class Keyring:
-    """The credentials of one index, by URL. Never printed."""
+    """The credentials of one index, by URL. Never printed. Safe to share between threads."""
 
     def __init__(self, spec: IndexSpec, environment: Mapping[str, str] | None = None) -> None:
+        self._spec = spec
         self._environment = os.environ if environment is None else environment
         self._origin = Origin.of(spec.location)
-        user, self._own = _own(spec, self._origin, self._environment)
+        self._lock = threading.Lock()
+        self._kept: Credentials | None = None
+        self._user, self._own = _own(spec, self._origin, self._environment)
         self._netrc: Mapping[str, tuple[str, str, str]] = {}
-        if self._own is None:
+        if self._own is None and not self._is_kept:
             self._netrc = _read_netrc(self._environment)
-            self._own = self._from_netrc(self._origin, user)
-        if self._own is None and user is not None:
-            self._own = Credentials(username=user, password="")
+            self._own = self._from_netrc(self._origin, self._user)
+            if self._own is None and self._user is not None:
+                self._own = Credentials(username=self._user, password="")
 
     def __repr__(self) -> str:
         return "Keyring(…)"
 
     @property
+    def _is_kept(self) -> bool:
+        """Whether somebody else is to be asked."""
+        return self._spec.keyring or bool(self._spec.helper)
+
+    @property
     def has_own(self) -> bool:
         """Whether the index itself is shown credentials."""
-        return self._own is not None
+        return self._own is not None or self._is_kept
 
     @property
     def user(self) -> str:
@@ -103,12 +114,31 @@ class Keyring:
         return "bearer" if self._own.token is not None else f"user {self._own.username or ''}"
 
     def of(self, url: str) -> Credentials | None:
-        """What a request for ``url`` may carry. User and password in ``url`` itself are the page's own and go first."""
+        """What a request for ``url`` may carry. User and password in ``url`` itself are the page's own and go first.
+
+        Raises :class:`scanner.errors.IndexUnavailable` where the keyring or helper has nothing.
+        """
         given = _in_url(url)
         if given is not None and given.password is not None:
             return given
         origin = Origin.of(url)
-        return self._own if origin == self._origin else self._from_netrc(origin, None)
+        return self._of_index() if origin == self._origin else self._from_netrc(origin, None)
+
+    def _of_index(self) -> Credentials | None:
+        """The index's own; whoever keeps them is asked once."""
+        if not self._is_kept:
+            return self._own
+        with self._lock:
+            if self._kept is None:
+                self._kept = self._ask()
+            return self._kept
+
+    def _ask(self) -> Credentials:
+        index = self._spec.name or shown(self._spec.location)
+        url = bare(self._spec.location)
+        if self._spec.helper:
+            return ask_helper(self._spec.helper, url, environment=self._environment, index=index)
+        return ask_keyring(url, self._user, index=index)
 
     def _from_netrc(self, origin: Origin, user: str | None) -> Credentials | None:
         entry = self._netrc.get(origin.host)

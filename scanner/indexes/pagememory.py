@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import repeat
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -18,13 +18,14 @@ import msgpack  # type: ignore[import-untyped]
 from backports import zstd
 
 from scanner.index import IndexFile, Tier
+from scanner.indexes.credentials import shown
 
 if TYPE_CHECKING:
     from packaging.utils import NormalizedName
 
     from scanner.store import Store
 
-_FORMAT: Final = "page/3"
+_FORMAT: Final = "page/4"
 """Counted up when pages come to be read otherwise, or what they list has other fields."""
 _LONGEST_FRESH: Final = 600.0
 _LEVEL: Final = 1
@@ -71,10 +72,26 @@ class PageMemory:
     def put(self, project: NormalizedName, page: StoredPage) -> None:
         """Store a page in place of the last one."""
         with suppress(*_FAULTS):  # a number that no format holds, for one: then it is asked for again
-            self._store.put("page", self._key(project), _packed(page))
+            self._store.put("page", self._key(project), _packed(_without_secrets(page)))
 
     def _key(self, project: NormalizedName) -> str:
         return "\n".join((self._format, self._index, project))
+
+
+def _without_secrets(page: StoredPage) -> StoredPage:
+    """A page with links that hold secrets (signatures, users) is stored without them, and asked for each time.
+
+    Offline it still says what is listed, and wheels are remembered by their sha256.
+    """
+    files = tuple(_bared(file) for file in page.files)
+    return page if files == page.files else replace(page, etag="", fresh=0.0, files=files)
+
+
+def _bared(file: IndexFile) -> IndexFile:
+    signed = file.provenance if file.provenance is None or shown(file.provenance) == file.provenance else None
+    if file.url == file.shown_url and signed == file.provenance:
+        return file
+    return file._replace(url=file.shown_url, provenance=signed)
 
 
 def may_store(headers: Mapping[str, str]) -> bool:
@@ -134,7 +151,6 @@ def _columns(files: Sequence[IndexFile]) -> tuple[object, ...]:
     return (
         [file.filename for file in files],
         [file.url for file in files],
-        {at: file.shown_url for at, file in enumerate(files) if file.shown_url != file.url},
         b"".join(bytes.fromhex(file.hashes["sha256"]) if _is_plain(file) else bytes(32) for file in files),
         {at: dict(file.hashes) for at, file in enumerate(files) if not _is_plain(file)},
         [file.size for file in files],
@@ -152,13 +168,13 @@ def _is_plain(file: IndexFile) -> bool:
 
 
 def _files(columns: tuple[Any, ...]) -> tuple[IndexFile, ...]:
-    names, urls, shown, digests, hashes, sizes, numbers, words, yanked, tiers, signed = columns
+    names, urls, digests, hashes, sizes, numbers, words, yanked, tiers, signed = columns
     count, hexadecimal = len(names), digests.hex()
     each = [{"sha256": hexadecimal[start : start + 64]} for start in range(0, len(hexadecimal), 64)]
     rows = zip(
         names,
         urls,
-        _patched(urls, shown),
+        urls,
         _patched(each, hashes),
         sizes,
         map(words.__getitem__, numbers),

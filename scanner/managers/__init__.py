@@ -15,6 +15,7 @@ In reading order::
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from scanner.indexes.kinds import kind_of
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from scanner.limits import Limits
     from scanner.manager import Manager
 
-__all__ = ["open_manager"]
+__all__ = ["WITH_MANAGERS", "open_manager"]
 
 _Open: TypeAlias = "Callable[[IndexSpec, Client, Limits], Manager]"
 
@@ -36,6 +37,8 @@ def open_manager(spec: IndexSpec, *, client: Client, limits: Limits) -> Manager 
     Nothing is asked yet. :class:`scanner.errors.UsageError` where the index's URL does not tell where the manager is.
     """
     opened = _MANAGERS.get(spec.kind or kind_of(spec.location))
+    if client.offline:  # nobody will be asked, so nobody need say who we are
+        spec = replace(spec, keyring=False, helper=())
     return opened(spec, client, limits) if opened else None
 
 
@@ -57,7 +60,7 @@ def _nexus(spec: IndexSpec, client: Client, limits: Limits) -> Manager:
 def _cloudsmith(spec: IndexSpec, client: Client, limits: Limits) -> Manager:
     from scanner.managers.cloudsmith import CloudsmithManager  # noqa: PLC0415
 
-    return CloudsmithManager(spec, client=client, limits=limits)
+    return CloudsmithManager(spec, client=client, limits=limits, repository=spec.repository)
 
 
 def _google(spec: IndexSpec, client: Client, limits: Limits) -> Manager:
@@ -72,3 +75,5 @@ _MANAGERS: Final[Mapping[str, _Open]] = {
     "cloudsmith": _cloudsmith,
     "google": _google,
 }
+WITH_MANAGERS: Final = tuple(_MANAGERS)
+"""Kinds of indexes that tell what they have retrieved."""

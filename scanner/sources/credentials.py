@@ -23,12 +23,13 @@ import json
 import os
 import re
 import shutil
-import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeAlias
 
+from scanner import credentialhelper
+from scanner.credentialhelper import TOKEN_USER, Helped, HelperFailed
 from scanner.errors import ConfigError
 from scanner.limits import MIB
 from scanner.reference import DOCKER_HUB
@@ -37,7 +38,6 @@ _HUB_KEY: Final = "https://index.docker.io/v1/"
 _HUB_HOSTS: Final = ("docker.io", "index.docker.io", "registry-1.docker.io")
 _SUFFIX: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _NOT_THERE: Final = "credentials not found in native keychain"
-_TOKEN_USER: Final = "<token>"  # noqa: S105 - the user name that marks an identity token
 _HELPER_SECONDS: Final = 10.0
 _LARGEST_FILE: Final = 4 * MIB
 
@@ -294,30 +294,20 @@ def _ask(suffix: object, server: str, name: str, environ: Mapping[str, str], pro
         problems.append(f"{program} (named in {name}) is not on PATH")
         return None
     try:
-        done = subprocess.run(  # noqa: S603 - no shell; the name was checked
-            [path, "get"],
-            input=server.encode(),
-            capture_output=True,
-            timeout=_HELPER_SECONDS,
-            check=False,
-            env=dict(environ),
-        )
-    except subprocess.TimeoutExpired:
-        problems.append(f"{program} gave no answer in {_HELPER_SECONDS:.0f} s")
-    except OSError as problem:
-        problems.append(f"{program} cannot be run: {problem.strerror}")
-    else:
-        return _helped(done, program, problems)
-    return None
+        helped = credentialhelper.ask([path, "get"], server, environment=environ, seconds=_HELPER_SECONDS)
+    except HelperFailed as problem:
+        problems.append(problem.message.replace(path, program))
+        return None
+    return _helped(helped, program, problems)
 
 
-def _helped(done: subprocess.CompletedProcess[bytes], program: str, problems: list[str]) -> Login | None:
-    if done.returncode:
-        if _NOT_THERE not in done.stdout.decode(errors="replace"):
-            problems.append(f"{program} failed with status {done.returncode}")
+def _helped(done: Helped, program: str, problems: list[str]) -> Login | None:
+    if done.status:
+        if _NOT_THERE not in done.output.decode(errors="replace"):
+            problems.append(f"{program} failed with status {done.status}")
         return None
     try:
-        answer = json.loads(done.stdout)
+        answer = json.loads(done.output)
         user, secret = answer["Username"], answer["Secret"]
     except (ValueError, LookupError, TypeError, RecursionError):
         user = secret = None
@@ -326,6 +316,6 @@ def _helped(done: subprocess.CompletedProcess[bytes], program: str, problems: li
         return None
     if not user and not secret:
         return None
-    if user == _TOKEN_USER:
+    if user == TOKEN_USER:
         return Login(identity_token=secret, source=program)
     return Login(username=user, password=secret, source=program)

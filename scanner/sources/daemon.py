@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 _FIRST_BYTE_SECONDS: Final = 900
 """Docker writes an export to its own disk before it sends the first byte."""
 _PODMAN_SOCKETS: Final = ("{XDG_RUNTIME_DIR}/podman/podman.sock", "/run/podman/podman.sock")
+_DOCKER_SOCKET: Final = "unix:///var/run/docker.sock"
 _TITLES: Final = {"docker": "Docker daemon", "podman": "Podman service"}
 
 
@@ -88,19 +89,19 @@ def open_daemon(reference: ImageReference, *, platform: Wanted, options: SourceO
     its socket may not be used.
     """
     with temporary_file() as export:
-        held = _export(reference, platform, options.limits, export)
+        held = _export(reference, platform, options, export)
         yield (_image(reference, held, Tarball(export, str(reference), options.limits), options.limits),)
 
 
-def _export(reference: ImageReference, platform: Wanted, limits: Limits, export: BinaryIO) -> _Held:
+def _export(reference: ImageReference, platform: Wanted, options: SourceOptions, export: BinaryIO) -> _Held:
     """Find the image and write its export to ``export``."""
-    with _problems(reference), closing(_client(reference.scheme, limits)) as client:
+    with _problems(reference), closing(_client(reference.scheme, options)) as client:
         held = _find(client, reference)
         check_platform(held.platform, platform, what=str(reference))
         client.api.timeout = _FIRST_BYTE_SECONDS
         # by its ID: the name may have moved on since it was looked up
         chunks = cast("Iterator[bytes]", client.api.get_image(held.id))
-        spool(cast("BinaryIO", _Chunks(chunks)), export, limits=limits, what=str(reference))
+        spool(cast("BinaryIO", _Chunks(chunks)), export, limits=options.limits, what=str(reference))
     return held
 
 
@@ -139,14 +140,18 @@ def _names(reference: ImageReference) -> Sequence[str]:
 # ── the connection ───────────────────────────────────────────────────────────────────────────
 
 
-def _client(scheme: str, limits: Limits) -> DockerClient:
+def _client(scheme: str, options: SourceOptions) -> DockerClient:
+    """A daemon on this machine may be asked offline, by its own socket; one elsewhere may not."""
+    url = _podman_url(os.environ) if scheme == "podman" else os.environ.get("DOCKER_HOST") or _DOCKER_SOCKET
+    if options.offline and not url.startswith(("unix:", "/")):
+        raise TargetNotFound(f"{scheme}: the {_TITLES[scheme]} at {_clean(url)} is not asked (offline)")
     import docker  # noqa: PLC0415 slow to import
 
-    seconds = max(1, int(limits.request_seconds))
-    if scheme == "docker":
+    seconds = max(1, int(options.limits.request_seconds))
+    if scheme == "docker" and not options.offline:
         # DOCKER_HOST and its companions, else the command line's current context
         return docker.from_env(timeout=seconds)
-    return docker.DockerClient(base_url=_podman_url(os.environ), timeout=seconds)
+    return docker.DockerClient(base_url=url, timeout=seconds)
 
 
 def _podman_url(environment: Mapping[str, str]) -> str:

@@ -22,7 +22,7 @@ FILES = (
     IndexFile(filename="demo-1.0.tar.gz", url="https://h/d", shown_url="https://h/d", hashes={"sha256": "a" * 64}),
     IndexFile(
         filename="demo-1.0-py3-none-any.whl",
-        url="https://h/d?token=x",
+        url="https://h/d",
         shown_url="https://h/d",
         hashes={"sha256": "b" * 64, "md5": "c" * 32},
         size=7,
@@ -52,6 +52,14 @@ class Given:
 
 def stored(document: object) -> bytes:
     return zstd.compress(msgpack.packb(document))
+
+
+def test_links_with_secrets_are_stored_without_them_and_asked_for_each_time(tmp_path: Path) -> None:
+    file = FILES[-1]._replace(url="https://u:p@h/x.whl?sig=hunter2", shown_url="https://h/x.whl")
+    memory = PageMemory(DiskStore(tmp_path), "https://h/")
+    memory.put(DEMO, StoredPage(etag='"x"', at=1.5, fresh=300.0, files=(file,)))
+    found = memory.get(DEMO)
+    assert found == StoredPage(etag="", at=1.5, fresh=0.0, files=(file._replace(url="https://h/x.whl"),))
 
 
 @pytest.mark.parametrize("files", [FILES, FILES[:1], FILES[1:], FILES[::-1], ()])

@@ -1,0 +1,192 @@
+"""The JSON Schema of ``cgscan.yaml`` (2020-12), for editors: completion, and faults while one types.
+
+Made of the settings themselves, so that it knows what the program knows. It is the stricter of the two where a value
+can be written in several ways; what needs more than one place to be judged, the program says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from scanner.config import SETTINGS, SIGNERS, Setting
+from scanner.entries import INDEX_KEYS
+from scanner.formats import FORMATS
+from scanner.index import Evidence, Role
+from scanner.indexes.kinds import KINDS
+from scanner.limits import DEFAULT_LIMITS
+from scanner.policy import ALLOWED
+from scanner.values import (
+    ATTESTATIONS,
+    COUNTS,
+    DOCKER_HELPER,
+    HOST,
+    LIMITS,
+    MAY_BE_NONE,
+    MOST_JOBS,
+    MOST_WORDS,
+    NAME,
+    REPOSITORY,
+    SCOPES,
+    VARIABLE,
+    Reader,
+    as_attestations,
+    as_coverage,
+    as_evidence,
+    as_fail_on,
+    as_feed,
+    as_helper,
+    as_host,
+    as_jobs,
+    as_kind,
+    as_name,
+    as_output,
+    as_path,
+    as_platform,
+    as_repository,
+    as_role,
+    as_scope,
+    as_switch,
+    as_text,
+    as_url_without_secrets,
+    as_variable,
+)
+
+Schema = dict[str, Any]
+
+_LINE: Final = r"[^\u0000-\u001f]*[^\u0000-\u0020][^\u0000-\u001f]*"
+"""A text of one line that is not empty. What Unicode calls white space beyond a blank is left to the program."""
+_FORMS: Final[Mapping[Reader, Schema]] = {
+    as_text: {"type": "string", "pattern": f"^{_LINE}$"},
+    as_path: {"type": "string", "pattern": f"^{_LINE}$"},
+    as_switch: {"type": "boolean"},
+    as_platform: {"type": "string", "pattern": "^(all|[A-Za-z0-9]+(/[A-Za-z0-9]+){1,2})$"},
+    as_scope: {"enum": list(SCOPES)},
+    as_output: {"type": "string", "pattern": rf"^({'|'.join(FORMATS)})(=-|=[^~\u0000-\u0020][^\u0000-\u001f]*)?$"},
+    as_coverage: {"type": "number", "minimum": 0, "maximum": 100},
+    as_attestations: {"enum": list(ATTESTATIONS)},
+    as_feed: {
+        "type": "string",
+        "pattern": r"^(https?://[^@/\u0000-\u0020]+(/[^\u0000-\u0020]*)?|(?!.*://)[^~\u0000-\u0020][^\u0000-\u001f]*)$",
+    },
+    as_fail_on: {"enum": list(ALLOWED)},
+    as_evidence: {"enum": [rung.value for rung in Evidence]},
+    as_host: {"type": "string", "pattern": f"^{HOST}$"},
+    as_jobs: {"type": "integer", "minimum": 1, "maximum": MOST_JOBS},
+    as_name: {"type": "string", "pattern": f"^{NAME}$"},
+    as_role: {"enum": [role.value for role in Role]},
+    as_kind: {"enum": list(KINDS)},
+    as_url_without_secrets: {
+        "type": "string",
+        "pattern": r"^(https?|file)://[^@/\u0000-\u0020]*(/[^\u0000-\u0020]*)?$",
+    },
+    as_variable: {"type": "string", "pattern": f"^{VARIABLE}$"},
+    as_repository: {"type": "string", "pattern": f"^{REPOSITORY}$"},
+    as_helper: {
+        "oneOf": [
+            {"type": "string", "pattern": f"^{DOCKER_HELPER}$"},
+            {"type": "array", "items": {"type": "string", "minLength": 1}, "minItems": 1, "maxItems": MOST_WORDS},
+        ]
+    },
+}
+_SAID: Final[Mapping[str, str]] = {
+    "name": "What --index and --upstream call it, and the report.",
+    "role": "Whose builds it is asked for: Chainguard's, or PyPI's (upstream).",
+    "url": "The simple-API URL, or the manager's address beside a repository. Without user and password.",
+    "path": "A folder in the layout of the simple API, or a snapshot; it starts at this file's folder.",
+    "kind": "The product that serves it; told by the URL unless it is written.",
+    "built_only": "It serves wheels that Chainguard built and nothing else.",
+    "username_env": "The environment variable that holds the user's name.",
+    "password_env": "The environment variable that holds the password.",
+    "token_env": "The environment variable that holds a bearer token.",
+    "keyring": "Ask the system's keyring (needs cgscan[keyring]).",
+    "helper": "NAME of docker-credential-NAME, or a command as a list of words that prints JSON.",
+    "repository": "The repository's name in the manager: NAME, or OWNER/NAME.",
+}
+_SECTIONS: Final[Mapping[str, str]] = {
+    "indexes": "The package indexes; all are used unless --index or --upstream is given.",
+    "policy": "What makes a scan fail.",
+    "limits": "Bounds on hostile input.",
+    "registries": "How image registries are asked.",
+    SIGNERS: "Whose signatures count, in place of Chainguard's.",
+}
+
+
+def schema(said: Mapping[str, str]) -> Schema:
+    """The schema; ``said`` has what the settings mean, by :attr:`scanner.config.Setting.name`."""
+    properties: Schema = {}
+    for setting in SETTINGS:
+        if setting.file and setting.file not in ("indexes", "limits"):
+            section, _, key = setting.file.partition(".")
+            place = properties if not key else _section(properties, section)["properties"]
+            place[key or section] = _with(said.get(setting.name), _of_setting(setting))
+    properties["indexes"] = {"description": _SECTIONS["indexes"], "type": "array", "items": _index()}
+    properties[SIGNERS] = {"description": _SECTIONS[SIGNERS], "type": "array", "minItems": 1, "items": _signer()}
+    properties["limits"] = _object(dict(_limits()), description=_SECTIONS["limits"])
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "cgscan.yaml",
+        **_object(dict(sorted(properties.items())), description="Settings of cgscan."),
+    }
+
+
+def _object(properties: Schema, **more: Any) -> Schema:
+    return {**more, "type": "object", "additionalProperties": False, "properties": properties}
+
+
+def _section(properties: Schema, name: str) -> Schema:
+    made: Schema = properties.setdefault(name, _with(_SECTIONS.get(name), _object({})))
+    return made
+
+
+def _with(text: str | None, form: Schema) -> Schema:
+    return {"description": " ".join(text.split()), **form} if text else form
+
+
+def _of_setting(setting: Setting) -> Schema:
+    form = _FORMS[setting.read]
+    return {"oneOf": [form, {"type": "array", "items": form}]} if setting.many else form
+
+
+def _index() -> Schema:
+    """One entry: where it is, and at most one way to say who asks."""
+    properties = {key: {"description": _SAID[key], **_FORMS[read]} for key, read in INDEX_KEYS.items()}
+    ways = [{"required": [key]} for key in ("token_env", "password_env", "helper")]
+    asked = {"required": ["keyring"], "properties": {"keyring": {"const": True}}}
+    pairs = [{"allOf": [one, other]} for at, one in enumerate([*ways, asked]) for other in [*ways, asked][at + 1 :]]
+    remote = dict.fromkeys(("keyring", "helper", "repository"), False)
+    return {
+        **_object(properties, required=["name", "role"]),
+        "oneOf": [{"required": ["url"]}, {"required": ["path"], "properties": remote}],
+        "not": {"anyOf": [*pairs, _built_upstream()]},
+    }
+
+
+def _signer() -> Schema:
+    """One whose signatures count; whether a pattern is none or everybody's is left to the program."""
+    text = {"type": "string", "pattern": r"^[^\u0000-\u001f\u007f]+$"}
+    said = {"issuer": "The issuer, to the letter.", "identity": "The identity, to the letter."}
+    said["pattern"] = "A regular expression that the whole identity must match."
+    properties = {key: {"description": words, **text} for key, words in said.items()}
+    return {
+        **_object(properties, required=["issuer"]),
+        "oneOf": [{"required": ["identity"]}, {"required": ["pattern"]}],
+    }
+
+
+def _built_upstream() -> Schema:
+    said = {"role": {"const": Role.UPSTREAM.value}, "built_only": {"const": True}}
+    return {"required": list(said), "properties": said}
+
+
+def _limits() -> Iterator[tuple[str, Schema]]:
+    for name in LIMITS:
+        count: Schema = {"type": "integer", "minimum": 0 if name in MAY_BE_NONE else 1}
+        default = {"default": getattr(DEFAULT_LIMITS, name)}
+        if name.endswith("_seconds"):
+            yield name, {"type": "number", "exclusiveMinimum": 0, **default}
+        elif name in COUNTS:
+            yield name, {**count, **default}
+        else:
+            sized = {"type": "string", "pattern": "^[1-9][0-9]{0,12} ?(KiB|MiB|GiB|TiB)$"}
+            yield name, {"oneOf": [count, sized], **default}

@@ -1,0 +1,42 @@
+"""Mappings of a configuration file: what they must be, and keys that are none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from scanner.values import meant, shown
+
+_SECRETS: Final = {
+    "username": "username_env",
+    "user": "username_env",
+    "password": "password_env",
+    "secret": "password_env",
+    "token": "token_env",
+    "api_key": "token_env",
+}
+
+
+def mapping(value: object, where: str, faults: list[str]) -> Mapping[object, Any]:
+    """The value as a mapping; what is none is a fault, but for nothing at all."""
+    if isinstance(value, Mapping):
+        return value
+    if value is not None:
+        faults.append(f"{where}: must be a mapping (key: value)")
+    return {}
+
+
+def check_keys(tree: Mapping[object, Any], known: Iterable[str], where: str, faults: list[str]) -> None:
+    """Keys that are none, with the one that was perhaps meant. Values are not shown: one may be a secret."""
+    names = sorted(set(known))
+    for key in tree:
+        if key in names:
+            continue
+        path = f"{where}.{shown(key)}" if where else shown(key)
+        if str(key).lower() in _SECRETS:
+            better = _SECRETS[str(key).lower()]
+            faults.append(
+                f"{path}: files are copied and committed, so this one holds no secret; write {better}: VARIABLE"
+            )
+        else:
+            faults.append(f"{path}: there is no such key{meant(str(key), names)}")
