@@ -115,9 +115,14 @@ def test_every_help_has_an_example(words: tuple[str, ...]) -> None:
     assert max(map(len, done.stdout.splitlines())) <= 100
 
 
-def test_every_setting_is_an_option_of_scan() -> None:
-    options = {name for parameter in commands.commands["scan"].params for name in parameter.opts}
-    assert {setting.flag for setting in SETTINGS} < options
+def test_every_setting_is_an_option_of_scan_or_of_explain() -> None:
+    scan, explain = (
+        {name for parameter in commands.commands[command].params for name in parameter.opts}
+        for command in ("scan", "explain")
+    )
+    settings = {setting.flag for setting in SETTINGS}
+    assert settings < scan | explain
+    assert settings - scan == {"--vex"}
 
 
 def test_documented_helps_are_the_real_ones() -> None:

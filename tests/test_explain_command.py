@@ -108,7 +108,7 @@ def test_what_cannot_be_explained_is_one_line_and_status_2(
 
 def test_it_has_the_options_of_a_scan_but_for_those_of_a_policy() -> None:
     scan, explain = ({part.name for part in commands.commands[name].params} for name in ("scan", "explain"))
-    assert scan - explain == {"targets", "policy", "min_coverage", "fail_on", "min_evidence"}
+    assert scan - explain == {"targets", "policy", "min_coverage", "fail_on", "min_evidence", "only", "group_by"}
     assert explain - scan == {"target", "name", "environment", "all_files", "vex"}
 
 

@@ -120,7 +120,7 @@ def test_what_makes_no_sense_is_said_before_anything_is_asked(capsys: pytest.Cap
     assert "no index of Chainguard's is given" in refused(capsys, "dir:.")
     assert "there is no index pypi" in refused(capsys, "--manager", "pypi")
     assert "no repository manager" in refused(capsys, "--manager", ".", "--index", ".")
-    assert "say something of --verify" in refused(capsys, "dir:.", "--lock", "x")
+    assert "--plan says something of --verify" in refused(capsys, "dir:.", "--plan", "x")
     assert "what the new build is called is missing" in refused(capsys, "--verify", "x.json")
     assert "there is no format" in refused(capsys, "dir:.", "-o", "html")
     assert "no such folder" in refused(capsys, "dir:.", "--index", ".", "-o", "json=nowhere/plan.json")

@@ -31,7 +31,7 @@ from scanner.cli.terminal import Run, bars, look, print_data, say_nothing
 Examples:
   cgscan explain registry.example/app:1.4 requests
   cgscan explain oci-dir:build/image numpy --index chainguard --upstream pypi --all-files
-  cgscan explain registry.example/app:1.4 celery --vex https://libraries.cgr.dev/openvex/v1/all.json
+  cgscan explain app:1.4 celery --vex https://libraries.cgr.dev/openvex/v1/all.json
   cgscan explain dir:.venv flask --environment /lib/python3.11/site-packages -o json=flask.json
 
 \b
