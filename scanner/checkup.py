@@ -146,14 +146,14 @@ class Discovered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
-    """An index for ``cgscan.yaml``. ``credentials`` are names of environment variables by the keys of the file."""
+    """An index for ``cgscan.yaml``. ``credentials`` say where those are, by the keys of the file; none is in it."""
 
     name: str
     role: Role
     kind: str
     url: str
     built_only: bool = False
-    credentials: Mapping[str, str] = field(default_factory=dict)
+    credentials: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

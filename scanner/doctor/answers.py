@@ -125,6 +125,8 @@ def credentials(patient: Patient) -> Check:
     if patient.no_keys is not None:
         return wrong(name, patient.no_keys.message, patient.no_keys.hint or "set it, or take it out")
     keys = patient.keys
+    if not patient.seen:
+        return untold(name, "not looked at: see reachable")
     if keys is None:
         return ok(name, "none are sent")
     spec = patient.spec

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from itertools import takewhile
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from scanner.checkup import Behind, Discovered, Discovery, Proposal
@@ -150,7 +150,7 @@ def _with_keys(spec: IndexSpec, specs: Sequence[IndexSpec]) -> IndexSpec:
         return spec
     place = urlsplit(spec.location)
     location = urlunsplit((place.scheme, urlsplit(other.location).netloc, place.path, "", ""))
-    return replace(other, location=location, kind=spec.kind, name=None, role=spec.role, built_only=False)
+    return replace(spec, location=location, **_keys(other))
 
 
 # -- what was found
@@ -207,11 +207,15 @@ def _fresh_name(name: str, taken: set[str]) -> str:
     return fresh
 
 
-def _variables(spec: IndexSpec, kind: str) -> Mapping[str, str]:
+def _keys(spec: IndexSpec) -> dict[str, Any]:
+    """What an index says of where its credentials are, by the keys of the file."""
+    names = (one.name for one in fields(spec) if one.name.endswith("_env") or one.name in ("keyring", "helper"))
+    return {name: value for name in names if (value := getattr(spec, name))}
+
+
+def _variables(spec: IndexSpec, kind: str) -> Mapping[str, object]:
     """The names that the asked index has; what a URL held goes into those of the documentation. netrc needs none."""
-    keys = ("username_env", "password_env", "token_env")
-    own = {key: value for key in keys if (value := getattr(spec, key)) is not None}
-    return own or (_VARIABLES[kind] if "@" in urlsplit(spec.location).netloc else {})
+    return _keys(spec) or (_VARIABLES[kind] if "@" in urlsplit(spec.location).netloc else {})
 
 
 def _root(spec: IndexSpec, kind: str) -> str:

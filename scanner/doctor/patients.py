@@ -147,7 +147,7 @@ def _remote(spec: IndexSpec, kind: str, client: Client, limits: Limits) -> Patie
     one = _patient(spec, kind, shown(base))
     try:
         keys = Keyring(spec)
-        one.keys = keys.of(base)
+        one.keys = None if client.offline else keys.of(base)  # who keeps them may be asked for them
     except CgscanError as problem:
         one.no_keys = problem
     else:

@@ -62,7 +62,8 @@ def _fragment(proposals: Sequence[Proposal]) -> Iterator[str]:
     if not proposals:
         yield _NOTHING
         return
-    names = sorted({name for one in proposals for name in one.credentials.values()})
+    said = (pair for one in proposals for pair in one.credentials.items())
+    names = sorted({str(name) for key, name in said if key.endswith("_env")})
     if names:
         yield f"# to be set: {', '.join(names)}"
     indexes = [_entry(one) for one in proposals]
@@ -73,7 +74,7 @@ def _entry(one: Proposal) -> dict[str, Any]:
     entry: dict[str, Any] = {"name": one.name, "role": one.role.value, "kind": one.kind, "url": one.url}
     if one.built_only:
         entry["built_only"] = True
-    return {**entry, **one.credentials}
+    return {**entry, **{key: plain(value) for key, value in one.credentials.items()}}
 
 
 def _object(one: Discovery) -> dict[str, Any]:

@@ -459,6 +459,7 @@ def test_offline_asks_nobody(nexus: FakeNexus, doctor: Doctor) -> None:
     told = doctor("--config", _nexus(nexus), "--offline")
     assert (told.status, told.wrong) == (0, set())
     assert told.line("ours", "reachable") == ("not to be told", "not asked: offline; do: None")
+    assert {check["result"] for check in told.document["indexes"][0]["checks"]} == {"not to be told"}
     assert nexus.front.requests == []
 
 
