@@ -131,6 +131,7 @@ def credentials(patient: Patient) -> Check:
         return ok(name, "none are sent")
     spec = patient.spec
     names = [one for one in (spec.username_env, spec.password_env, spec.token_env) if one is not None]
+    names += ["the keyring"] if spec.keyring else [f"the helper {spec.helper[0]}"] if spec.helper else []
     place = f", from {' and '.join(names)}" if names else ""
     return ok(name, f"{'a bearer token is' if keys.token is not None else 'user and password are'} sent{place}")
 
