@@ -172,7 +172,7 @@ class _Comparison:
         asked = Asked(failures=self._failures, any_index=self._any_index)
         if self._installed is None:
             return judge(explanation, asked)
-        # (6) a local install is its note's where the wheel is not what was installed
+        # (7) a local install is its note's where the wheel is not what was installed
         explanation = believed_local(explanation, self._installed, self._circumstances.listed)
         return judge(explanation, asked, local=self._installed.local)
 
