@@ -4,6 +4,8 @@ Table of contents, in reading order. A module imports only from modules named ab
 (a package counts as one module); ``tests/test_contents.py`` holds the code to that.
 
 Words: pure values, no I/O of their own
+    status          exit statuses, and what they mean
+    variables       the environment variables that change what is done, beside those of settings
     errors          every exception raised on purpose, drawn as a tree
     limits          bounds on hostile input, with their defaults
     progress        what a scan tells while it works

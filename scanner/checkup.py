@@ -12,6 +12,7 @@ from typing import Final
 
 from scanner.index import Role
 from scanner.manager import Repository
+from scanner.status import Status
 
 CHECKS: Final = (
     "roles",
@@ -117,7 +118,7 @@ class Checkup:
     @property
     def status(self) -> int:
         """The exit status: 1 where something is wrong."""
-        return int(any(check.result is Result.WRONG for check in self.all_checks))
+        return Status.BROKEN if any(check.result is Result.WRONG for check in self.all_checks) else Status.HOLDS
 
 
 class Behind(enum.Enum):
@@ -168,4 +169,4 @@ class Discovery:
     @property
     def status(self) -> int:
         """The exit status: 1 where no proxy of Chainguard's is among them."""
-        return int(not any(one.role is Role.CHAINGUARD for one in self.proposals))
+        return Status.HOLDS if any(one.role is Role.CHAINGUARD for one in self.proposals) else Status.BROKEN

@@ -290,6 +290,16 @@ def usual_cache(environment: Mapping[str, str]) -> Path | None:
     return _user_folder(environment, "XDG_CACHE_HOME", ".cache")
 
 
+def stored_indexes(named: str | None, environment: Mapping[str, str]) -> tuple[IndexSpec, ...]:
+    """The indexes of the configuration file that make sense; ``named`` is what ``--config`` says.
+
+    Raises :class:`scanner.errors.CgscanError` where the file cannot be read.
+    """
+    given = named or environment.get("CGSCAN_CONFIG", "").strip()
+    file = Path(given) if given else _usual_file(environment)
+    return file_indexes(_tree(file, []).get("indexes"), file.parent, [], may_run=True) if file else ()
+
+
 def _usual_file(environment: Mapping[str, str]) -> Path | None:
     folders = [Path(), _user_folder(environment, "XDG_CONFIG_HOME", ".config")]
     places = [folder / FILE_NAME for folder in folders if folder is not None]

@@ -29,6 +29,7 @@ from scanner.policy import judged
 from scanner.progress import Progress
 from scanner.reference import Reference, parse_reference
 from scanner.report import Report
+from scanner.status import Status
 from scanner.signatures import Signatures
 from scanner.sources import SourceOptions
 from scanner.store import DiskStore, NoStore, Store
@@ -53,8 +54,8 @@ class Outcome:
     def status(self) -> int:
         """The worst exit status of the targets (contract, "exit status")."""
         if self.problems:
-            return 2
-        return 0 if all(report.summary.passed for report in self.reports) else 1
+            return Status.FAILED
+        return Status.HOLDS if all(report.summary.passed for report in self.reports) else Status.BROKEN
 
     @property
     def violations(self) -> tuple[str, ...]:

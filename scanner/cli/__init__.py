@@ -6,8 +6,12 @@ the policy does not hold, 2 it did not run to the end; 130 it was interrupted.
 
     terminal    what a command says, and how
     options     options that several commands share
-    scan, explain, plan, purge, index, doctor, cache, config
+    scan, explain, plan, purge, index, doctor, cache, config, completion, help
                 a command each
+    topics      exit statuses and environment variables as rows
+    manual      commands as man pages
+    words       which words may stand at a place of the command line
+    shells      how bash, zsh and fish ask for them
     entry       around every command: the group, signals, and what becomes of an error
 
 Nothing but click is imported here before a command runs, so that ``--help`` answers at once: commands import what

@@ -17,17 +17,20 @@ import click
 
 from scanner import __version__
 from scanner.cli.cache import cache
+from scanner.cli.completion import completion
 from scanner.cli.config import config
 from scanner.cli.doctor import doctor
 from scanner.cli.explain import explain
+from scanner.cli.help import help_command
 from scanner.cli.index import index
 from scanner.cli.plan import plan
 from scanner.cli.purge import purge
 from scanner.cli.scan import scan
 from scanner.cli.terminal import Run, complain, drop_stdout, prepare_streams
+from scanner.status import Status
+from scanner.variables import COMPLETE
 
 _WIDTH: Final = 100
-_INTERRUPTED: Final = 128 + 2
 _GRACE: Final = 3.0
 """Seconds from an interrupt to the end, for removing what was unpacked."""
 _COLLECTED: Final = (100_000, 50, 100)
@@ -43,6 +46,10 @@ _CONTEXT: Final = {"help_option_names": ["-h", "--help"], "max_content_width": _
     epilog="""\b
 Example:
   cgscan scan registry.example/app:1.4 --index https://libraries.example/python/simple
+
+\b
+Exit status: 0 the policy holds, 1 it does not, 2 it did not run to the end, 130 interrupted;
+'cgscan help exit-status' and 'cgscan help environment' have the details.
 """,
 )
 @click.version_option(__version__, "-V", "--version", message="cgscan %(version)s")
@@ -50,7 +57,7 @@ def commands() -> None:
     """Prove which build of every Python distribution a container image runs."""
 
 
-for _command in (scan, explain, plan, purge, index, doctor, cache, config):
+for _command in (scan, explain, plan, purge, index, doctor, cache, config, completion, help_command):
     commands.add_command(_command)
 
 
@@ -64,21 +71,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _collect_seldom()
         _keep_buffers_together()
     prepare_streams()
+    if arguments is None and COMPLETE in os.environ:
+        from scanner.cli.shells import answer
+
+        answer(os.environ[COMPLETE], commands)
+        return Status.HOLDS
     with suppress(ValueError):  # not the main thread: whoever runs it there handles signals
         signal.signal(signal.SIGINT, _interrupt)
     try:
         return _invoke(sys.argv[1:] if arguments is None else arguments, run)
     except KeyboardInterrupt:
-        return _INTERRUPTED
+        return Status.INTERRUPTED
     except BrokenPipeError as problem:
         if run.busy:
             complain(problem, run)
-            return 2
+            return Status.FAILED
         drop_stdout()  # who asked for help has read enough
-        return 0
+        return Status.HOLDS
     except Exception as problem:  # noqa: BLE001 - the last line of defence
         complain(problem, run)
-        return 2
+        return Status.FAILED
 
 
 def _invoke(arguments: Sequence[str], run: Run) -> int:
@@ -93,10 +105,10 @@ def _invoke(arguments: Sequence[str], run: Run) -> int:
 
 def _interrupt(*_: object) -> None:
     """Time to clean up and then the end: Python itself would wait for threads that wait for servers."""
-    signal.signal(signal.SIGINT, lambda *_: os._exit(_INTERRUPTED))
+    signal.signal(signal.SIGINT, lambda *_: os._exit(Status.INTERRUPTED))
     with suppress(OSError):
         os.write(2, b"cgscan: interrupted\n")
-    last = threading.Timer(_GRACE, os._exit, (_INTERRUPTED,))
+    last = threading.Timer(_GRACE, os._exit, (int(Status.INTERRUPTED),))
     last.daemon = True
     last.start()
     raise KeyboardInterrupt

@@ -10,6 +10,7 @@ import click
 from scanner.cli.options import CACHE, DEBUG, IMAGES, INDEXES, NETWORK, NO_PROGRESS, READING, SILENCE, options
 from scanner.cli.terminal import Run, bars, one_line, print_data
 from scanner.errors import CgscanError
+from scanner.status import Status
 
 
 @click.group(
@@ -112,7 +113,7 @@ def pull(context: click.Context, /, file: str, projects: tuple[str, ...], **flag
             hint="what was pulled is there; the same command asks for the rest again",
         )
     print_data(snapshots.render(file, done.size, done.sources, "table"))
-    return 0
+    return Status.HOLDS
 
 
 @index.command(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from scanner.errors import UsageError
+from scanner.status import Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,8 +49,8 @@ def planned_locks(
 
     made = judged_locks(own, settings, progress)
     if own["diff"]:
-        return lambda _name, _look: diff(made), 0
-    return lambda name, look: render(made, name, look), 0
+        return lambda _name, _look: diff(made), Status.HOLDS
+    return lambda name, look: render(made, name, look), Status.HOLDS
 
 
 def judged_locks(own: Mapping[str, Any], settings: Settings, progress: Progress) -> tuple[PlannedLock, ...]:

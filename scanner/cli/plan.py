@@ -25,6 +25,7 @@ from scanner.cli.options import (
 )
 from scanner.cli.terminal import Run, bars, look, print_data, say_nothing
 from scanner.errors import UsageError
+from scanner.status import Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -134,7 +135,7 @@ def _plan(
         from scanner.locking import pins_of
 
         made = replace(made, unpin=pins_of(judged_locks(own, settings, progress)))
-    return lambda name, look: render(made, name, look), 0
+    return lambda name, look: render(made, name, look), Status.HOLDS
 
 
 def _proof(
@@ -154,4 +155,4 @@ def _proof(
         managers=own["managers"],
     )
     made = prove(asked, settings, progress=progress, note=note)
-    return lambda name, look: render(made, name, look), 0 if made.kept else 1
+    return lambda name, look: render(made, name, look), Status.HOLDS if made.kept else Status.BROKEN

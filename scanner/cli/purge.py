@@ -11,6 +11,7 @@ import click
 
 from scanner.cli.options import CACHE, DEBUG, INDEXES, NETWORK, OFFLINE, SILENCE, TERMINAL, VERBOSITY, options
 from scanner.cli.terminal import Run, bars, look, one_line, print_data, say_nothing
+from scanner.status import Status
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -94,7 +95,7 @@ def purge(context: click.Context, /, paths: tuple[str, ...], **flags: Any) -> in
         note = run.note if flags["verbose"] else say_nothing
         done = carried_out(asked, settings, progress=progress, note=note, told=lambda result: _tell(result, run))
     print_data(_text(done, outputs, no_color=flags["no_color"]))
-    return 0 if done.all_went else 1
+    return Status.HOLDS if done.all_went else Status.BROKEN
 
 
 def _asked(paths: tuple[str, ...], flags: dict[str, Any]) -> Asked:

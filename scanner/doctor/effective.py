@@ -10,19 +10,11 @@ from scanner.checkup import Effective, Variable
 from scanner.config import SETTINGS, Settings
 from scanner.index import IndexSpec, Role
 from scanner.indexes.credentials import shown
-from scanner.indexes.tier import CHAINGUARD_HOST
 from scanner.limits import DEFAULT_LIMITS
+from scanner.variables import KNOWN
 
 _DEFAULT: Final = "default"
-_OWN: Final[Mapping[str, str]] = {
-    "CHAINGUARD_PYTHON_IDENTITY_ID": f"user for {CHAINGUARD_HOST}",
-    "CHAINGUARD_PYTHON_TOKEN": f"password for {CHAINGUARD_HOST}",
-    "NETRC": "the file of users and passwords by host, instead of ~/.netrc",
-    "HTTPS_PROXY": "the way to https hosts",
-    "HTTP_PROXY": "the way to http hosts",
-    "NO_PROXY": "hosts that are asked directly",
-    "SSL_CERT_FILE": "certificates that are trusted, instead of the system's",
-}
+_OWN: Final[Mapping[str, str]] = {known.name: known.purpose for known in KNOWN if known.asking}
 
 
 def effective(settings: Settings, places: Mapping[str, str]) -> tuple[Effective, ...]:

@@ -33,6 +33,8 @@ _SORT_OF: Final = {
     "verified": "verified",
 }
 """The sort of every word; no word has two."""
+WORDS: Final = tuple(_SORT_OF)
+"""What ``--only`` takes, but for ``name=GLOB``."""
 _FINDING: Final = "finding"
 _NAME: Final = "name"
 _LONGEST: Final = 2000

@@ -31,6 +31,7 @@ from scanner.http import Credentials, masked
 from scanner.index import IndexSpec
 from scanner.indexes.kept import ask_helper, ask_keyring
 from scanner.indexes.tier import CHAINGUARD_HOST
+from scanner.variables import CHAINGUARD_TOKEN, CHAINGUARD_USER
 
 _ANY_USER: Final = "__token__"
 _PORTS: Final = {"http": 80, "https": 443}
@@ -160,7 +161,7 @@ def _own(spec: IndexSpec, origin: Origin, environment: Mapping[str, str]) -> tup
         return user, Credentials(username=user or _ANY_USER, password=password)
     if given is not None and given.password is not None:
         return user, Credentials(username=user, password=given.password)
-    identity, token = (environment.get(f"CHAINGUARD_PYTHON_{name}") for name in ("IDENTITY_ID", "TOKEN"))
+    identity, token = environment.get(CHAINGUARD_USER), environment.get(CHAINGUARD_TOKEN)
     if identity and token and user is None and (origin.scheme, origin.host) == ("https", CHAINGUARD_HOST):
         return user, Credentials(username=identity, password=token)
     return user, None
