@@ -255,7 +255,12 @@ def test_to_ask_again_takes_half_of_the_time_at_most(scene: Scene, monkeypatch: 
     now = iter(range(0, 10_000, 150))  # seconds: at the start, and at every question
     monkeypatch.setattr(settled, "_THREADS", 1)
     monkeypatch.setattr(settled, "time", SimpleNamespace(monotonic=lambda: next(now)))
-    monkeypatch.setattr(settled, "_is_same", lambda index, project, then: asked.append(index.name) or True)
+
+    def same(index: Index, project: str, then: str) -> bool:
+        asked.append(index.name)
+        return True
+
+    monkeypatch.setattr(settled, "_is_same", same)
     assert not is_recalled(scene.scan(limits=limits))
     assert len(asked) == 1  # the second question would be after 300 of 200 seconds
 
