@@ -58,7 +58,7 @@ def compare(
             work.check_indexes()
         # (2) each with indexes of its own: their time is limited for one scan
         old, new = (read.get(text) or work.reports(text, work.indexes()) for text in sides)
-    # (3)
+    # (3) target to target
     reports = _partners(old, new, sides)
     minimum = settings.policy.min_evidence
     targets = tuple(difference(one, other, minimum=minimum) for one, other in reports)

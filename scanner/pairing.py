@@ -23,7 +23,9 @@ _INTERPRETER: Final = re.compile(r"(?<=python)\d+(?:\.\d+)?(?=[/!]|$)")
 
 def pairs(before: Iterable[DistributionLine], after: Iterable[DistributionLine]) -> list[Pair]:
     """Every distribution of both once; one without a partner is paired with None."""
-    found = list(paired(sorted(before, key=_order), sorted(after, key=_order), (_exact, _at_place, _moved)))
+    in_order: list[list[DistributionLine]] = [sorted(lines, key=_order) for lines in (before, after)]
+    keys: tuple[Callable[[DistributionLine], object], ...] = (_exact, _at_place, _moved)
+    found = list(paired(*in_order, keys))
     old = [one for one, other in found if one is not None and other is None]
     new = [other for one, other in found if one is None and other is not None]
     # of one here and two there nobody can tell which of the two it is
