@@ -75,7 +75,7 @@ def _partners(
         lambda report: (report.target.reference, report.target.platform),
         lambda report: report.target.platform if report.target.platform in once else object(),
     )
-    found = list(paired(old, new, keys))
+    found = paired(old, new, keys)
     sure = [(one, other) for one, other in found if one is not None and other is not None]
     left = [[one for one, other in found if one and not other], [other for one, other in found if other and not one]]
     if len(left[0]) == len(left[1]) == 1:

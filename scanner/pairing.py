@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final, TypeAlias, TypeVar
 
 from scanner.report import DistributionLine, Kind
@@ -25,7 +25,7 @@ def pairs(before: Iterable[DistributionLine], after: Iterable[DistributionLine])
     """Every distribution of both once; one without a partner is paired with None."""
     in_order: list[list[DistributionLine]] = [sorted(lines, key=_order) for lines in (before, after)]
     keys: tuple[Callable[[DistributionLine], object], ...] = (_exact, _at_place, _moved)
-    found = list(paired(*in_order, keys))
+    found = paired(in_order[0], in_order[1], keys)
     old = [one for one, other in found if one is not None and other is None]
     new = [other for one, other in found if one is None and other is not None]
     # of one here and two there nobody can tell which of the two it is
@@ -37,25 +37,23 @@ def pairs(before: Iterable[DistributionLine], after: Iterable[DistributionLine])
 
 def paired(
     before: Sequence[_Item], after: Sequence[_Item], keys: Sequence[Callable[[_Item], object]]
-) -> Iterator[tuple[_Item | None, _Item | None]]:
+) -> list[tuple[_Item | None, _Item | None]]:
     """Pairs by the first key, what is left by the next one, and so on; equal keys go together in order."""
+    found: list[tuple[_Item | None, _Item | None]] = []
     for key in keys:
-        waiting: dict[object, list[_Item]] = {}
+        waiting: dict[object, deque[_Item]] = {}
         for item in after:
-            waiting.setdefault(key(item), []).append(item)
-        for places in waiting.values():
-            places.reverse()
+            waiting.setdefault(key(item), deque()).append(item)
         left: list[_Item] = []
         for item in before:
             partners = waiting.get(key(item))
             if partners:
-                yield item, partners.pop()
+                found.append((item, partners.popleft()))
             else:
                 left.append(item)
         remaining = {id(item) for partners in waiting.values() for item in partners}
         before, after = left, [item for item in after if id(item) in remaining]
-    yield from ((item, None) for item in before)
-    yield from ((None, item) for item in after)
+    return [*found, *((item, None) for item in before), *((None, item) for item in after)]
 
 
 def without_interpreter(path: str) -> str:

@@ -79,7 +79,7 @@ def test_a_gate_stops_at_what_it_names_only(capsys: pytest.CaptureFixture[str]) 
     assert main(["diff", *worse, "--fail-on-change", "fell-back"]) == 1
     assert main(["diff", *reversed(worse), "--fail-on-change", "worse"]) == 0
     assert "Became Chainguard's (1)" in capsys.readouterr().out
-    assert "--fail-on-change: 'bad' is nothing" in refused(capsys, *worse, "--fail-on-change", "bad").replace('"', "'")
+    assert "--fail-on-change: bad is nothing that" in refused(capsys, *worse, "--fail-on-change", "bad")
 
 
 @pytest.mark.parametrize("name", ["cyclonedx", "spdx", "html"])

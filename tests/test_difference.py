@@ -27,8 +27,8 @@ def compared(before: Report, after: Report, minimum: Evidence = Evidence.SBOM) -
 
 def words(before: DistributionLine | None, after: DistributionLine | None) -> list[str]:
     """The words of the only change, if there is one."""
-    reports = [a_report(*([line] if line else [])) for line in (before, after)]
-    return [what.value for change in compared(*reports).changes for what in change.what]
+    old, new = (a_report(*([line] if line else [])) for line in (before, after))
+    return [what.value for change in compared(old, new).changes for what in change.what]
 
 
 OURS = verified_line("a", "1")
@@ -191,7 +191,7 @@ def test_the_other_way_round_with_names_in_common() -> None:
     moved = [replace(line, environment=line.environment and line.environment.replace("3.12", "3.13"))
              for line in report.distributions]  # fmt: skip
     turned = [replace(line, origin=Origin.UPSTREAM, version="9") for line in moved[::2]]
-    assert_mirrored(report, replace(report, distributions=tuple([*turned, *moved[1::2]])))
+    assert_mirrored(report, replace(report, distributions=(*turned, *moved[1::2])))
 
 
 def test_real_scans_before_and_after_a_rebuild(tmp_path: Path) -> None:
@@ -204,7 +204,8 @@ def test_real_scans_before_and_after_a_rebuild(tmp_path: Path) -> None:
     scenes[1].install(theirs)
     (scenes[1].site / "sitecustomize.py").write_text("import os\n")
     judged = [scene.judge([ours, others], [theirs]) for scene in scenes]
-    found = compared(*(a_report(*one.lines, findings=one.findings) for one in judged))
+    old, new = (a_report(*one.lines, findings=one.findings) for one in judged)
+    found = compared(old, new)
     assert [(change.name, [what.value for what in change.what]) for change in found.changes] == [
         ("demo", ["fell-back"]),
         ("gone", ["gone"]),
