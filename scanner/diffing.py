@@ -77,10 +77,13 @@ def _partners(
     )
     found = paired(old, new, keys)
     sure = [(one, other) for one, other in found if one is not None and other is not None]
-    left = [[one for one, other in found if one and not other], [other for one, other in found if other and not one]]
+    left = (
+        [one for one, other in found if one is not None and other is None],
+        [other for one, other in found if one is None and other is not None],
+    )
     if len(left[0]) == len(left[1]) == 1:
         return (*sure, (left[0][0], left[1][0]))
-    for reports, here, there in ((left[0], *sides), (left[1], *reversed(sides))):
+    for reports, here, there in ((left[0], sides[0], sides[1]), (left[1], sides[1], sides[0])):
         if reports:
             target = reports[0].target
             name = f"{target.reference} ({target.platform})" if target.platform else target.reference

@@ -50,7 +50,7 @@ _MIN_EVIDENCE = click.option(
     epilog="""\b
 Examples:
   cgscan diff before.json after.json
-  cgscan diff main.json registry.example/app:pr-7 --index chainguard --upstream pypi --fail-on-change worse
+  cgscan diff main.json app:pr-7 --index chainguard --upstream pypi --fail-on-change worse
   cgscan diff app:1.4 app:1.5 --index chainguard --upstream pypi -o markdown=comment.md
 
 \b
