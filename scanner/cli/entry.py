@@ -18,6 +18,7 @@ import click
 from scanner import __version__
 from scanner.cli.cache import cache
 from scanner.cli.config import config
+from scanner.cli.diff import diff
 from scanner.cli.doctor import doctor
 from scanner.cli.explain import explain
 from scanner.cli.index import index
@@ -50,7 +51,7 @@ def commands() -> None:
     """Prove which build of every Python distribution a container image runs."""
 
 
-for _command in (scan, explain, plan, purge, index, doctor, cache, config):
+for _command in (scan, explain, diff, plan, purge, index, doctor, cache, config):
     commands.add_command(_command)
 
 

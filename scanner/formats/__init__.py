@@ -15,6 +15,7 @@ that ends in a newline and is valid UTF-8.
     checkups        a check-up, for ``cgscan doctor``
     discovered      the repositories of managers, for ``cgscan doctor --discover``
     blocks          sentences and rows, and how they look in a terminal and in markdown
+    differences     two reports beside each other, for ``cgscan diff``
     plans, proofs   a plan, and what moved after a rebuild, for ``cgscan plan``
     purged          what a purge deletes or has deleted, for ``cgscan purge``
 
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from scanner.explanation import Explanation
 
 __all__ = [
+    "COMPARED",
     "EXPLAINED",
     "FORMATS",
     "OF_ONE_TARGET",
@@ -67,6 +69,8 @@ OF_ONE_TARGET: Final = ("cyclonedx", "spdx")
 
 EXPLAINED: Final = ("table", "json")
 """The formats of ``cgscan explain``."""
+COMPARED: Final = ("table", "json", "yaml", "csv", "markdown", "sarif")
+"""The formats of ``cgscan diff``."""
 PLANNED: Final = ("table", "json", "yaml", "csv", "markdown")
 """The formats of ``cgscan plan``."""
 
