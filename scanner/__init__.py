@@ -103,7 +103,7 @@ Reasoning: pure, in the order of the data
     builtwheels     the wheels of a version that Chainguard built, by evidence
     lockfiles       the text of a lock file -> its entries with their places; changed places -> the text
     acceptance      entries of a lock file x Chainguard's wheels -> what they accept; pure
-    formats         report -> text: table, json, yaml, csv, markdown, sarif, cyclonedx, spdx
+    formats         report -> text: table, json, yaml, csv, markdown, html, sarif, cyclonedx, spdx
 
 Putting together
     secondlook      changed files read again, to say in what form they differ

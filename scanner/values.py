@@ -142,8 +142,6 @@ def as_compared_output(value: object) -> Output:
     name = as_text(value).partition("=")[0]
     if name in OF_ONE_TARGET:
         raise ValueError(f"{name} is an inventory, which has no difference; write one of {', '.join(COMPARED)}")
-    if name == "html":
-        raise ValueError(f"a difference is not written as html; write one of {', '.join(COMPARED)}")
     return as_output(value, COMPARED)
 
 

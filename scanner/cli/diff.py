@@ -28,7 +28,7 @@ _OUTPUT = click.option(
     "--output",
     metavar="FORMAT[=FILE]",
     multiple=True,
-    help="table, json, yaml, csv, markdown or sarif (what is new); repeatable.  [default: table]",
+    help="table, json, yaml, csv, markdown, html or sarif (what is new); repeatable.  [default: table]",
 )
 _FAIL_ON = click.option(
     "--fail-on-change",

@@ -8,6 +8,7 @@ that ends in a newline and is valid UTF-8.
     sentences       what a report says in words
     document        the one JSON value of all reports
     target          what a target is called in SARIF and SBOMs, and where its files are
+    html            one page for a person: its values, its templates, its style and script
     facts           what SBOMs and SARIF say of a report: purls, digests, properties
     rules           SARIF's rules: an origin, an integrity, a kind of finding each
     explained       one distribution file by file, for ``cgscan explain``
@@ -57,6 +58,7 @@ _MODULES: Final = {
     "yaml": "yaml_",
     "csv": "csv_",
     "markdown": "markdown",
+    "html": "html",
     "sarif": "sarif",
     "cyclonedx": "cyclonedx",
     "spdx": "spdx",
@@ -69,7 +71,7 @@ OF_ONE_TARGET: Final = ("cyclonedx", "spdx")
 
 EXPLAINED: Final = ("table", "json")
 """The formats of ``cgscan explain``."""
-COMPARED: Final = ("table", "json", "yaml", "csv", "markdown", "sarif")
+COMPARED: Final = ("table", "json", "yaml", "csv", "markdown", "html", "sarif")
 """The formats of ``cgscan diff``."""
 PLANNED: Final = ("table", "json", "yaml", "csv", "markdown")
 """The formats of ``cgscan plan``."""
@@ -106,7 +108,7 @@ def render(
 ) -> str:
     """The reports in one of :data:`FORMATS`; ``width`` is the terminal's columns, None without one.
 
-    ``view`` is for ``table`` and ``markdown``; the others, which programs read, have everything.
+    ``view`` is for ``table``, ``markdown`` and ``html``; the others, which programs read, have everything.
     Raises :class:`scanner.errors.UsageError` for a format that there is not.
     """
     if format not in FORMATS:

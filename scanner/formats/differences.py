@@ -1,4 +1,4 @@
-"""Two reports beside each other, as text: table, json, yaml, csv, markdown, sarif."""
+"""Two reports beside each other, as text: table, json, yaml, csv, markdown, html, sarif."""
 
 from __future__ import annotations
 
@@ -45,14 +45,18 @@ def render(
 ) -> str:
     """The difference in one of :data:`scanner.formats.COMPARED`; ``reports`` are those that it is of."""
     match format:
-        case "json":
-            return json_.written(document(found))
-        case "yaml":
-            return yaml.safe_dump(document(found), sort_keys=False, width=120)
+        case "json" | "yaml":
+            value = document(found)
+            return json_.written(value) if format == "json" else yaml.safe_dump(value, sort_keys=False, width=120)
         case "csv":
             return _csv(found)
         case "markdown":
             return in_markdown(list(_blocks(found)))
+        case "html":
+            from scanner.formats import html  # noqa: PLC0415 - slow to import
+
+            titles = [_title(target) for target in found.targets]
+            return html.page("blocks.html", title="; ".join(titles), blocks=list(_blocks(found)))
         case "sarif":
             from scanner.formats import sarif  # noqa: PLC0415 - slow to import
 

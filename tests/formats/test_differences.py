@@ -36,6 +36,7 @@ FILES = {
     "yaml": "difference.yaml",
     "csv": "difference.csv",
     "markdown": "difference.md",
+    "html": "difference.html",
     "sarif": "difference.sarif",
 }
 

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import html5lib  # type: ignore[import-untyped]
 import pytest
 
 from scanner.difference import WORSE, Difference, difference, failed
@@ -43,6 +44,43 @@ def component() -> Any:
 def package() -> Any:
     (found,) = [each for each in json.loads(render([an_example()], "spdx"))["packages"] if each["name"] == "flask"]
     return found
+
+
+def opened() -> str:
+    """What the page says of a changed distribution: the line that opens, and the first of what is below."""
+    document = html5lib.HTMLParser(namespaceHTMLElements=False).parse(render([an_example()], "html"))
+    [body] = [
+        one for one in document.iter("tbody") if one.get("class") == "row" and one.get("data-integrity") == "modified"
+    ]
+
+    def said(element: Any) -> str:
+        return " ".join("".join(element.itertext()).split())
+
+    line, more = body.findall("tr")
+    wanted = [*more.iterfind(".//p"), *more.iterfind(".//h3")]
+    told = [
+        one
+        for one in more.iter()
+        if one in wanted or one.tag == "div" or (one.tag == "li" and one.find("strong") is not None)
+    ]
+    texts = []
+    for one in told:
+        if one.tag == "li":
+            texts.append(f"{said(one.find('strong'))} {said(one.find('code'))}")
+        elif one.tag == "div":
+            texts.append(f"{said(one.find('dt'))} {said(one.find('dd'))}")
+        else:
+            texts.append(said(one))
+    return "\n".join(["  ".join(filter(None, map(said, line))), *texts])
+
+
+def test_the_example_of_the_page_is_real() -> None:
+    docs = (DOCS / "html.md").read_text("utf-8")
+    block = f"```text\n{opened()}\n```\n"
+    if os.environ.get("CGSCAN_GOLDEN") == "write":
+        docs = re.sub(r"```text\n.*?```\n", lambda _: block, docs, count=1, flags=re.DOTALL)
+        (DOCS / "html.md").write_text(docs, "utf-8")
+    assert block in docs
 
 
 def compared() -> str:
