@@ -99,11 +99,13 @@ Reasoning: pure, in the order of the data
     offers          what Chainguard's indexes have instead of a distribution, and why nothing
     stalecopies     a manager's proxy, a scanned cache x Chainguard's indexes -> stale copies
     planning        reports x offers -> a plan
+    pairing         which distribution of one report is which of another
     proof           two reports of a target -> what moved to Chainguard, what did not and why
+    difference      two reports of a target -> what became better, worse, came and went
     builtwheels     the wheels of a version that Chainguard built, by evidence
     lockfiles       the text of a lock file -> its entries with their places; changed places -> the text
     acceptance      entries of a lock file x Chainguard's wheels -> what they accept; pure
-    formats         report -> text: table, json, yaml, csv, markdown, sarif, cyclonedx, spdx
+    formats         report -> text: table, json, yaml, csv, markdown, html, sarif, cyclonedx, spdx
 
 Putting together
     secondlook      changed files read again, to say in what form they differ
@@ -123,6 +125,7 @@ Putting together
     doctor          is the configuration right, do indexes serve what it says; the repositories of a manager
     drafting        targets, reports, managers -> a plan
     proving         the report before, the new build -> a proof of what moved
+    diffing         two targets or files of reports -> their difference
     locking         lock files x indexes -> what they accept; hashes written
     purging         what is to be deleted -> deletions one after the other, and how each ended
     display         progress on a terminal

@@ -28,6 +28,7 @@ from scanner.values import (
     Output,
     Reader,
     as_attestations,
+    as_compared_output,
     as_coverage,
     as_evidence,
     as_explained_output,
@@ -207,6 +208,11 @@ def explained_outputs(texts: Sequence[str]) -> tuple[Output, ...]:
 def planned_outputs(texts: Sequence[str]) -> tuple[Output, ...]:
     """The same of ``cgscan plan``."""
     return _own_outputs(texts, as_planned_output)
+
+
+def compared_outputs(texts: Sequence[str]) -> tuple[Output, ...]:
+    """The same of ``cgscan diff``."""
+    return _own_outputs(texts, as_compared_output)
 
 
 def _own_outputs(texts: Sequence[str], read: Reader) -> tuple[Output, ...]:

@@ -135,7 +135,8 @@ def _settled(target: Target, indexes: Sequence[Index], options: Options) -> Sett
         options.limits, options.platform, options.lazy, options.offline, options.all_layers, options.check_bytecode,
         options.attestor and (options.attestor.required, options.attestor.asks),
     )  # fmt: skip
-    return Settled(options.store, target, indexes, terms=repr(decides))
+    seconds = options.limits.index_seconds / 2  # the rest is for judging anew
+    return Settled(options.store, target, indexes, terms=repr(decides), seconds=seconds)
 
 
 def _again(

@@ -7,14 +7,14 @@ What is promised is what the first report had a Chainguard wheel for, or what th
 from __future__ import annotations
 
 import enum
-from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from packaging.utils import NormalizedName, canonicalize_name
 
 from scanner.index import Evidence
+from scanner.pairing import pairs
 from scanner.plan import Coverage, Plan
 from scanner.planning import concerns, counts
 from scanner.report import DistributionLine, Integrity, Kind, Origin, Report, is_verified
@@ -133,9 +133,9 @@ def proved(
 ) -> TargetProof:
     """Compare two reports of one target. ``plan`` is a plan and the number of the target in it."""
     promises = _promised_by(before, minimum) if plan is None else _promised_in(*plan)
-    pairs = list(_pairs(_counted(before), _counted(after)))
+    found = pairs(_counted(before), _counted(after))
     judge = _Judge(minimum=minimum, traces=traces, promises=promises)
-    judged = [judge.change(one, other) for one, other in pairs]
+    judged = [judge.change(one, other) for one, other in found]
     changes = sorted((change for change in judged if change is not None), key=_order)
     return TargetProof(
         before=before.target.reference,
@@ -144,7 +144,7 @@ def proved(
         coverage_said=_said(before, promises, minimum) if plan is None else plan[0].targets[plan[1]].coverage.then,
         coverage_after=_coverage(after, minimum),
         changes=tuple(changes),
-        unmoved=sum(1 for one, other in pairs if judge.verified(one) and judge.verified(other)),
+        unmoved=sum(1 for one, other in found if judge.verified(one) and judge.verified(other)),
     )
 
 
@@ -193,29 +193,6 @@ def _said(before: Report, promises: Collection[_Key], minimum: Evidence) -> floa
     counted = [line for line in _counted(before) if line.applicable]
     verified = sum(1 for line in counted if is_verified(line, minimum))
     return Coverage.of(applicable=len(counted), verified=verified, promised=len(promises)).then
-
-
-# -- which is which --------------------------------------------------------------------------------
-
-
-def _pairs(
-    before: Sequence[DistributionLine], after: Sequence[DistributionLine]
-) -> Iterator[tuple[DistributionLine | None, DistributionLine | None]]:
-    """By environment and name; what is left by its name, where that is the only one: another Python, another folder."""
-    old, new = _by_key(before), _by_key(after)
-    for key in [key for key in old if key in new]:
-        yield old.pop(key), new.pop(key)
-    names = [Counter(name for _, name in keys) for keys in (old, new)]
-    for key in list(old):
-        match = next((other for other in new if other[1] == key[1]), None)
-        if match is not None and all(count[key[1]] == 1 for count in names):
-            yield old.pop(key), new.pop(match)
-    yield from ((line, None) for line in old.values())
-    yield from ((None, line) for line in new.values())
-
-
-def _by_key(lines: Iterable[DistributionLine]) -> dict[_Key, DistributionLine]:
-    return {(line.environment, line.name): line for line in lines}
 
 
 # -- what became of it -----------------------------------------------------------------------------

@@ -14,11 +14,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import sys
-from collections.abc import Mapping, Sequence
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from backports import zstd
 from packaging.utils import NormalizedName
@@ -41,15 +45,29 @@ _MOST: Final = 256 * 1024 * 1024
 _LEVEL: Final = 1
 _THREADS: Final = 16
 
-Answers: TypeAlias = Mapping[str, Mapping[str, str]]
+Answers: TypeAlias = dict[str, dict[str, str]]
 """By an index's name and a project: the fingerprint of what it answered."""
 
 
-class Settled:
-    """The remembered reports of one image under one set of ``terms``: a text with all that else decides a verdict."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Remembered:
+    """A report, and what it rests on."""
 
-    def __init__(self, store: Store, image: Image, indexes: Sequence[Index], *, terms: str) -> None:
+    report: Report
+    answers: Answers
+
+
+class Settled:
+    """The remembered reports of one image under one set of ``terms``: a text with all that else decides a verdict.
+
+    To ask again may take ``seconds``; what is not answered by then counts as answered otherwise.
+    """
+
+    def __init__(
+        self, store: Store, image: Image, indexes: Sequence[Index], *, terms: str, seconds: float = math.inf
+    ) -> None:
         self._store = store
+        self._seconds = seconds
         self._indexes = {index.name: index for index in indexes}
         layers = [f"{layer.diff_id} {layer.digest} {layer.size}" for layer in image.layers]
         asked = [repr((one.name, one.role, one.kind, one.url, one.built_only)) for one in indexes]
@@ -58,19 +76,28 @@ class Settled:
     def recall(self) -> Report | None:
         """The report of an earlier scan, if all indexes still answer what they answered then."""
         data = self._store.get(_KIND, self._key)
-        report, answers = _unpacked(data) if data is not None else (None, {})
-        return report if report is not None and self._hold(answers) else None
+        known = _unpacked(data) if data is not None else None
+        return known.report if known is not None and self._hold(known.answers) else None
 
     def _hold(self, answers: Answers) -> bool:
-        """Ask again. The first answer that is another one ends it; those that came are not asked for once more."""
+        """Ask again. After the first answer that is another one no further question is asked."""
+        if not answers.keys() <= self._indexes.keys():
+            return False
         questions = [
             (self._indexes[name], NormalizedName(project), then)
             for name, of_index in answers.items()
             for project, then in of_index.items()
         ]
+        over, until = threading.Event(), time.monotonic() + self._seconds
+
+        def ask(index: Index, project: NormalizedName, then: str) -> None:
+            if not over.is_set() and (time.monotonic() > until or not _is_same(index, project, then)):
+                over.set()
+
         with threads(min(_THREADS, len(questions))) as pool:
-            same = list(pool.map(lambda question: _is_same(*question), questions))
-        if not all(same):
+            for _ in pool.map(lambda question: ask(*question), questions):
+                pass
+        if over.is_set():
             return False
         for index, project, _ in questions:
             if isinstance(index, Remembering):
@@ -140,21 +167,22 @@ def _program() -> str:
 def _packed(report: Report, answers: Answers) -> bytes | None:
     """As JSON; None for a report that would not come back as it is."""
     text = json.dumps({"report": as_object(report), "answers": answers})
-    return zstd.compress(text.encode(), level=_LEVEL) if _read(text)[0] == report else None
+    again = _read(text)
+    return zstd.compress(text.encode(), level=_LEVEL) if again is not None and again.report == report else None
 
 
-def _unpacked(data: bytes) -> tuple[Report | None, Answers]:
+def _unpacked(data: bytes) -> _Remembered | None:
     try:
         unpacker = zstd.ZstdDecompressor()
         text = unpacker.decompress(data, _MOST)
     except zstd.ZstdError:
-        return None, {}
-    return _read(text) if unpacker.eof else (None, {})
+        return None
+    return _read(text) if unpacker.eof else None
 
 
-def _read(text: bytes | str) -> tuple[Report | None, Answers]:
+def _read(text: bytes | str) -> _Remembered | None:
+    """None for anything that is not what :func:`_packed` writes."""
     try:
-        value: Any = json_value(text, "a remembered report")
+        return decoded(_Remembered, json_value(text, "a remembered report"), Reading())
     except CgscanError:
-        return None, {}
-    return decoded(Report, value["report"], Reading()), value["answers"]
+        return None

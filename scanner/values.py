@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from scanner.errors import ConfigError
-from scanner.formats import EXPLAINED, FORMATS, PLANNED
+from scanner.formats import COMPARED, EXPLAINED, FORMATS, OF_ONE_TARGET, PLANNED
 from scanner.http import masked
 from scanner.image import ALL_PLATFORMS, Platform
 from scanner.index import Role
@@ -135,6 +135,14 @@ def as_explained_output(value: object) -> Output:
 def as_planned_output(value: object) -> Output:
     """The same for ``cgscan plan``."""
     return as_output(value, PLANNED)
+
+
+def as_compared_output(value: object) -> Output:
+    """The same for ``cgscan diff``. ``cyclonedx`` and ``spdx`` say what there is, and not what became of it."""
+    name = as_text(value).partition("=")[0]
+    if name in OF_ONE_TARGET:
+        raise ValueError(f"{name} is an inventory, which has no difference; write one of {', '.join(COMPARED)}")
+    return as_output(value, COMPARED)
 
 
 def as_jobs(value: object) -> int:

@@ -14,13 +14,14 @@ from scanner.distribution import Integrity, Origin
 from scanner.index import Evidence, in_utc
 from scanner.match import Explained, Explanation, Fit, Tied, Unexplained
 
-_EVIDENCE_WORDS: Final = {
+EVIDENCE_WORDS: Final = {
     Evidence.ATTESTED: "a signature over it was checked",
     Evidence.BUILT_ONLY: "the index serves built wheels only",
     Evidence.NOT_UPSTREAM: "PyPI does not serve these bytes",
     Evidence.PATH: "the index has it in a tier for built wheels",
     Evidence.SBOM: "only the SBOM inside says who built it",
 }
+"""What each rung of the evidence says."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +74,7 @@ def _explained(fit: Fit, asked: Asked) -> Verdict:
         return unchecked(asked)  # whose wheel it is could depend on the index that did not answer
     match candidate.origin:
         case Origin.CHAINGUARD:
-            evidence = _EVIDENCE_WORDS[candidate.evidence] if candidate.evidence else ""
+            evidence = EVIDENCE_WORDS[candidate.evidence] if candidate.evidence else ""
             whose = f"Chainguard's {candidate.file.filename} ({evidence})"
         case Origin.UPSTREAM:
             whose = f"PyPI's {candidate.file.filename}"

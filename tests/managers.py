@@ -26,6 +26,8 @@ from tests.registries import Certificate, Exchange, Site, free_port, needed, sit
 
 JSON = "application/vnd.pypi.simple.v1+json"
 _READY_SECONDS = 60
+_LAST = "/-/last"
+"""A path of nginx' that nobody else asks for."""
 
 
 def sha256(data: bytes) -> str:
@@ -243,6 +245,15 @@ def nginx(folder: Path, root: Path, *, extra: str = "", certificate: Certificate
     url = f"{'https' if certificate else 'http'}://127.0.0.1:{port}"
     with process(command, log=folder / "nginx.log", ready=answers(url)):
         yield url
+
+
+def access_log(url: str, folder: Path) -> list[str]:
+    """The lines of all requests that a running :func:`nginx` has answered: method, path, range, status, bytes.
+
+    It writes a line after the answer is sent, and before it takes up another request: so it is asked once more.
+    """
+    httpx.get(f"{url}{_LAST}", verify=False)  # its certificate is its own
+    return [line for line in (folder / "access.log").read_text().splitlines() if line.split()[1] != _LAST]
 
 
 def _is_root() -> bool:

@@ -24,7 +24,7 @@ from fixtures.trees import install, simple_tree
 from fixtures.wheels import add_sbom, make_wheel
 from scanner.cli import main
 from scanner.formats.snapshots import SCHEMA
-from tests.managers import devpi, html_page, nginx, sha256
+from tests.managers import access_log, devpi, html_page, nginx, sha256
 from tests.registries import Exchange, site
 
 ROOT = Path(__file__).parent.parent
@@ -229,14 +229,13 @@ def test_a_pull_asks_for_nothing_that_is_fresh(wheel: Callable[..., Path], tmp_p
     built = [wheel("one", ours=True), wheel("two", ours=True)]
     install(built, tmp_path / "root")
     tree = simple_tree(tmp_path / "tree", built)
-    log = tmp_path / "nginx" / "access.log"
     with nginx(tmp_path / "nginx", tree) as url:
         pulled("--for", "dir:root", "--index", f"{url}/")
-        seen = len(log.read_text().splitlines())
+        seen = len(access_log(url, tmp_path / "nginx"))
         pulled("--for", "dir:root", "--index", f"{url}/")
-        assert len(log.read_text().splitlines()) == seen
+        assert len(access_log(url, tmp_path / "nginx")) == seen
         pulled("--for", "dir:root", "--index", f"{url}/", "--max-age", "0")
-    later = [line.split()[1] for line in log.read_text().splitlines()[seen:]]
+        later = [line.split()[1] for line in access_log(url, tmp_path / "nginx")[seen:]]
     assert sorted(line.split("/")[1] for line in later) == ["one", "two"]
     assert not [line for line in later if line.endswith(".whl")]
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,7 +19,7 @@ from scanner.attestation import CHAINGUARD
 from scanner.attesting import Attestor
 from scanner.distribution import Origin
 from scanner.http import Client
-from scanner.index import IndexSpec, Role
+from scanner.index import Index, IndexSpec, Role
 from scanner.indexes import open_indexes
 from scanner.limits import DEFAULT_LIMITS
 from scanner.pipeline import Options, scan
@@ -29,6 +31,7 @@ from scanner.store import DiskStore
 from tests.managers import html_page, send_range, sha256
 from tests.registries import Exchange, site
 
+_READ = settled._read
 SITE = "usr/lib/python3.11/site-packages"
 
 
@@ -194,6 +197,72 @@ def test_what_is_damaged_is_not_there(scene: Scene) -> None:
     stored.write_bytes(stored.read_bytes()[:-7])
     assert not is_recalled(scene.scan())
     assert is_recalled(scene.scan())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda value: value.pop("report"),
+        lambda value: value.pop("answers"),
+        lambda value: value.update(answers=[]),
+        lambda value: value.update(answers={"chainguard": ["demo"]}),
+        lambda value: next(iter(value["answers"].values())).update(demo=7),
+        lambda value: value["answers"].update(another={"demo": "0"}),
+        lambda value: value["report"].update(distributions=None),
+    ],
+)
+def test_what_has_another_shape_is_not_there(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, change: Callable[[Any], object]
+) -> None:
+    scene.scan()
+    [stored] = [file for file in (scene.folder / "store" / "settled").rglob("*") if file.is_file()]
+    wrong: list[bytes] = []
+
+    def read(text: bytes | str) -> Any:
+        value = json.loads(text)
+        if not wrong:
+            change(value)
+            wrong.append(json.dumps(value).encode())
+            return _READ(wrong[0])
+        return _READ(text)
+
+    monkeypatch.setattr(settled, "_read", read)
+    assert not is_recalled(scene.scan())
+    assert wrong
+    assert stored.exists()
+    assert is_recalled(scene.scan())
+
+
+def test_the_first_other_answer_is_the_last_question(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    scene.scan()
+    monkeypatch.setattr(settled, "_THREADS", 1)
+    asked: list[str] = []
+
+    def another(index: Index, project: str, then: str) -> bool:
+        asked.append(index.name)
+        return False
+
+    monkeypatch.setattr(settled, "_is_same", another)
+    assert not is_recalled(scene.scan())
+    assert len(asked) == 1
+
+
+def test_to_ask_again_takes_half_of_the_time_at_most(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    limits = replace(DEFAULT_LIMITS, index_seconds=400)
+    scene.scan(limits=limits)
+    assert is_recalled(scene.scan(limits=limits))
+    asked: list[str] = []
+    now = iter(range(0, 10_000, 150))  # seconds: at the start, and at every question
+    monkeypatch.setattr(settled, "_THREADS", 1)
+    monkeypatch.setattr(settled, "time", SimpleNamespace(monotonic=lambda: next(now)))
+
+    def same(index: Index, project: str, then: str) -> bool:
+        asked.append(index.name)
+        return True
+
+    monkeypatch.setattr(settled, "_is_same", same)
+    assert not is_recalled(scene.scan(limits=limits))
+    assert len(asked) == 1  # the second question would be after 300 of 200 seconds
 
 
 class TestServers:

@@ -19,7 +19,7 @@ from scanner.http import Client
 from scanner.limits import Limits
 from scanner.store import DiskStore, NoStore, Store
 from scanner.vexfeed import VexFeed
-from tests.managers import nginx
+from tests.managers import access_log, nginx
 from tests.registries import Exchange, site
 from tests.test_explaining import SCHEMA
 from tests.test_vex import document, statement
@@ -66,15 +66,14 @@ def test_files(feed: Path, client: Client) -> None:
 
 
 def test_a_server_is_asked_for_what_has_changed(feed: Path, client: Client, tmp_path: Path) -> None:
-    store, log = DiskStore(tmp_path / "store"), tmp_path / "nginx" / "access.log"
+    store = DiskStore(tmp_path / "store")
     with nginx(tmp_path / "nginx", tmp_path) as url:
         where = f"{url}/openvex/"
-        seen = len(log.read_text().splitlines())
+        seen = len(access_log(url, tmp_path / "nginx"))
 
         def asked() -> list[list[str]]:
-            return [
-                [line.split()[1].rpartition("/")[2], line.split()[3]] for line in log.read_text().splitlines()[seen:]
-            ]
+            lines = access_log(url, tmp_path / "nginx")[seen:]
+            return [[line.split()[1].rpartition("/")[2], line.split()[3]] for line in lines]
 
         assert ask(where, client, store) == (["CGA-aaaa"], "")
         assert asked() == [["all.json", "200"], ["demo.openvex.json", "200"]]

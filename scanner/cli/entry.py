@@ -19,6 +19,7 @@ from scanner import __version__
 from scanner.cli.cache import cache
 from scanner.cli.completion import completion
 from scanner.cli.config import config
+from scanner.cli.diff import diff
 from scanner.cli.doctor import doctor
 from scanner.cli.explain import explain
 from scanner.cli.help import help_command
@@ -57,7 +58,7 @@ def commands() -> None:
     """Prove which build of every Python distribution a container image runs."""
 
 
-for _command in (scan, explain, plan, purge, index, doctor, cache, config, completion, help_command):
+for _command in (scan, explain, diff, plan, purge, index, doctor, cache, config, completion, help_command):
     commands.add_command(_command)
 
 

@@ -44,14 +44,14 @@ OUTPUT: Final = click.option(
     "--output",
     metavar="FORMAT[=FILE]",
     multiple=True,
-    help="table, json, yaml, csv, markdown, sarif, cyclonedx or spdx; repeatable.  [default: table]",
+    help="table, json, yaml, csv, markdown, html, sarif, cyclonedx or spdx; repeatable.  [default: table]",
 )
 VIEW: Final = (
     click.option(
         "--only",
         metavar="FILTER",
         multiple=True,
-        help="Show only these in table and markdown: origins, integrities, kinds, kinds of findings, verified, "
+        help="Show only these in table, markdown and html: origins, integrities, kinds, kinds of findings, verified, "
         "name=GLOB; with commas; ! leaves out. What is counted stays the same.",
     ),
     click.option(

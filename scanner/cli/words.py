@@ -135,6 +135,12 @@ def _failures(place: Place) -> list[Item]:
     return _listed(ALLOWED, place.begun)
 
 
+def _changes(place: Place) -> list[Item]:
+    from scanner.difference import GATES
+
+    return _listed(["worse", *GATES], place.begun)
+
+
 def _filters(place: Place) -> list[Item]:
     from scanner.formats.view import WORDS
 
@@ -206,6 +212,7 @@ BY_METAVAR: Final[Mapping[str, Words]] = {
     "FORMAT[=FILE]": _formats,
     "VALUE": _failures,
     "FILTER": _filters,
+    "CHANGE": _changes,
     "RUNG": _rungs,
     "NAME=VALUE": _limits,
     "N|NAME=VALUE": _limits,

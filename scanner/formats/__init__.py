@@ -8,6 +8,7 @@ that ends in a newline and is valid UTF-8.
     sentences       what a report says in words
     document        the one JSON value of all reports
     target          what a target is called in SARIF and SBOMs, and where its files are
+    html            one page for a person: its values, its templates, its style and script
     facts           what SBOMs and SARIF say of a report: purls, digests, properties
     rules           SARIF's rules: an origin, an integrity, a kind of finding each
     explained       one distribution file by file, for ``cgscan explain``
@@ -15,6 +16,7 @@ that ends in a newline and is valid UTF-8.
     checkups        a check-up, for ``cgscan doctor``
     discovered      the repositories of managers, for ``cgscan doctor --discover``
     blocks          sentences and rows, and how they look in a terminal and in markdown
+    differences     two reports beside each other, for ``cgscan diff``
     plans, proofs   a plan, and what moved after a rebuild, for ``cgscan plan``
     purged          what a purge deletes or has deleted, for ``cgscan purge``
 
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from scanner.explanation import Explanation
 
 __all__ = [
+    "COMPARED",
     "EXPLAINED",
     "FORMATS",
     "OF_ONE_TARGET",
@@ -55,6 +58,7 @@ _MODULES: Final = {
     "yaml": "yaml_",
     "csv": "csv_",
     "markdown": "markdown",
+    "html": "html",
     "sarif": "sarif",
     "cyclonedx": "cyclonedx",
     "spdx": "spdx",
@@ -67,6 +71,8 @@ OF_ONE_TARGET: Final = ("cyclonedx", "spdx")
 
 EXPLAINED: Final = ("table", "json")
 """The formats of ``cgscan explain``."""
+COMPARED: Final = ("table", "json", "yaml", "csv", "markdown", "html", "sarif")
+"""The formats of ``cgscan diff``."""
 PLANNED: Final = ("table", "json", "yaml", "csv", "markdown")
 """The formats of ``cgscan plan``."""
 
@@ -102,7 +108,7 @@ def render(
 ) -> str:
     """The reports in one of :data:`FORMATS`; ``width`` is the terminal's columns, None without one.
 
-    ``view`` is for ``table`` and ``markdown``; the others, which programs read, have everything.
+    ``view`` is for ``table``, ``markdown`` and ``html``; the others, which programs read, have everything.
     Raises :class:`scanner.errors.UsageError` for a format that there is not.
     """
     if format not in FORMATS:

@@ -61,7 +61,7 @@ def _rule(word: Origin | Integrity | FindingKind, level: str, severity: float, t
 
 
 _NOTHING: Final = "Nothing is to be done."
-_EXPLAIN: Final = "`cgscan explain TARGET NAME` shows it file by file."
+EXPLAIN: Final = "`cgscan explain TARGET NAME` shows it file by file."
 _REBUILD: Final = "Rebuild the image with Chainguard's index first and without caches."
 
 _ORIGINS: Final = (
@@ -88,7 +88,7 @@ _ORIGINS: Final = (
         4.0,
         "Chainguard's and PyPI's build fit equally well",
         "What sets the two builds apart, their metadata and SBOM, is gone; the files that are left are in both.",
-        f"Keep `*.dist-info` in the image. {_EXPLAIN}",
+        f"Keep `*.dist-info` in the image. {EXPLAIN}",
     ),
     _rule(
         Origin.SOURCE,
@@ -128,7 +128,7 @@ _ORIGINS: Final = (
         6.0,
         "No listed wheel explains the files",
         "Every index was asked, and none has a wheel whose files these are.",
-        f"Find out where it was installed from. {_EXPLAIN}",
+        f"Find out where it was installed from. {EXPLAIN}",
     ),
     _rule(
         Origin.UNCHECKED,
@@ -163,7 +163,7 @@ _INTEGRITIES: Final = (
         8.0,
         "Files were changed after the build",
         "At least one file that is there has other bytes than the wheel that explains the rest.",
-        f"Look at the changed files that the result names, and install the distribution anew. {_EXPLAIN}",
+        f"Look at the changed files that the result names, and install the distribution anew. {EXPLAIN}",
     ),
     _rule(
         Integrity.NONE,
@@ -190,7 +190,7 @@ _FINDINGS: Final = (
         9.0,
         "Chainguard's mark on bytes that are not Chainguard's",
         "A distribution carries Chainguard's SBOM or version, and its files are not those of a wheel that it built.",
-        f"Treat the distribution as untrusted and find out where it was installed from. {_EXPLAIN}",
+        f"Treat the distribution as untrusted and find out where it was installed from. {EXPLAIN}",
     ),
     _rule(
         FindingKind.STALE_BYTECODE,

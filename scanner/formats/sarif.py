@@ -13,7 +13,7 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias
 
 from scanner.distribution import Finding
@@ -64,6 +64,40 @@ def render(reports: Sequence[Report], _look: Look) -> str:
         if most <= 1 or len(gzip.compress(text.encode(), 6)) <= _MOST_BYTES:
             return text
         most //= 2
+
+
+def render_new(pairs: Sequence[tuple[Report, Report]]) -> str:
+    """A log of what is in the second report of each pair and not, or not the same, in the first.
+
+    Each result says ``new`` or ``updated`` as its ``baselineState``. What is absent or unchanged is only counted:
+    readers that do not know baselines, code scanning among them, would open an alert for it.
+    """
+    reports = [after for _, after in pairs]
+    names = [name_of(report.target) for report in reports]
+    compared = [_against(before, after, name) for (before, after), name in zip(pairs, names, strict=True)]
+    log = _log(reports, names, [found for found, _ in compared], _MOST_RESULTS)
+    for run, (_, states) in zip(log["runs"], compared, strict=True):
+        run["properties"]["baseline"] = states
+    return written(log)
+
+
+def _against(before: Report, after: Report, name: TargetName) -> tuple[list[_Result], dict[str, int]]:
+    """The results of ``after`` that are not in ``before`` as they are, and how many there are of each state."""
+    known = {_fingerprint(one): one.value["message"]["text"] for one in _by_gravity(_results(before, name))}
+    states = dict.fromkeys(("new", "updated", "unchanged", "absent"), 0)
+    found = []
+    for one in _by_gravity(_results(after, name)):
+        message = known.pop(_fingerprint(one), None)
+        state = "new" if message is None else "unchanged" if message == one.value["message"]["text"] else "updated"
+        states[state] += 1
+        if state != "unchanged":
+            found.append(replace(one, value={**one.value, "baselineState": state}))
+    states["absent"] = len(known)
+    return found, states
+
+
+def _fingerprint(result: _Result) -> str:
+    return str(result.value["partialFingerprints"]["cgscan/v1"])
 
 
 def _log(

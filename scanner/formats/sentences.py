@@ -196,15 +196,15 @@ def coverage_in_words(report: Report) -> str:
     return f"Coverage {summary.coverage:g} % ({summary.verified} of {summary.applicable} applicable)"
 
 
-def closing(report: Report) -> str:
-    """One sentence: the coverage and what to do next."""
-    steps = list(_next_steps(report))
+def closing(report: Report, reasons: str = "above") -> str:
+    """One sentence: the coverage and what to do next; ``reasons`` is where they stand."""
+    steps = list(_next_steps(report, reasons))
     if report.summary.coverage is None:
         steps = ["no installed distribution that an index could explain", *steps]
     return "; ".join([coverage_in_words(report), *steps]) + "."
 
 
-def _next_steps(report: Report) -> Iterator[str]:
+def _next_steps(report: Report, reasons: str) -> Iterator[str]:
     summary = report.summary
     counted = [line for line in report.distributions if not line.hidden]
     unchecked = [line for line in counted if line.origin is Origin.UNCHECKED]
@@ -216,14 +216,14 @@ def _next_steps(report: Report) -> Iterator[str]:
     if unchecked:
         yield f"{len(unchecked)} unchecked: scan again when {_silent(report, unchecked)} answers"
     if summary.applicable and not (summary.upgradable or fixed or unchecked):
-        yield _what_is_left(report)
+        yield _what_is_left(report, reasons)
 
 
-def _what_is_left(report: Report) -> str:
+def _what_is_left(report: Report, reasons: str) -> str:
     summary = report.summary
     if summary.verified < summary.applicable:
-        return f"{summary.applicable - summary.verified} to look at, with reasons above"
-    return "nothing to do" if summary.passed else "the policy does not hold, as said above"
+        return f"{summary.applicable - summary.verified} to look at, with reasons {reasons}"
+    return "nothing to do" if summary.passed else f"the policy does not hold, as said {reasons}"
 
 
 def _silent(report: Report, unchecked: Sequence[DistributionLine]) -> str:

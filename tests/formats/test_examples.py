@@ -8,13 +8,19 @@ from __future__ import annotations
 import json
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import html5lib  # type: ignore[import-untyped]
 import pytest
 
-from scanner.formats import render
-from tests.reports import an_example
+from scanner.difference import WORSE, Difference, difference, failed
+from scanner.distribution import Finding, FindingKind
+from scanner.formats import differences, render
+from scanner.formats.text import Look
+from scanner.index import Evidence
+from tests.reports import SITE, a_line, a_report, an_example, verified_line
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -38,6 +44,67 @@ def component() -> Any:
 def package() -> Any:
     (found,) = [each for each in json.loads(render([an_example()], "spdx"))["packages"] if each["name"] == "flask"]
     return found
+
+
+def opened() -> str:
+    """What the page says of a changed distribution: the line that opens, and the first of what is below."""
+    document = html5lib.HTMLParser(namespaceHTMLElements=False).parse(render([an_example()], "html"))
+    [body] = [
+        one for one in document.iter("tbody") if one.get("class") == "row" and one.get("data-integrity") == "modified"
+    ]
+
+    def said(element: Any) -> str:
+        return " ".join("".join(element.itertext()).split())
+
+    line, more = body.findall("tr")
+    wanted = [*more.iterfind(".//p"), *more.iterfind(".//h3")]
+    told = [
+        one
+        for one in more.iter()
+        if one in wanted or one.tag == "div" or (one.tag == "li" and one.find("strong") is not None)
+    ]
+    texts = []
+    for one in told:
+        if one.tag == "li":
+            texts.append(f"{said(one.find('strong'))} {said(one.find('code'))}")
+        elif one.tag == "div":
+            texts.append(f"{said(one.find('dt'))} {said(one.find('dd'))}")
+        else:
+            texts.append(said(one))
+    return "\n".join(["  ".join(filter(None, map(said, line))), *texts])
+
+
+def test_the_example_of_the_page_is_real() -> None:
+    docs = (DOCS / "html.md").read_text("utf-8")
+    block = f"```text\n{opened()}\n```\n"
+    if os.environ.get("CGSCAN_GOLDEN") == "write":
+        docs = re.sub(r"```text\n.*?```\n", lambda _: block, docs, count=1, flags=re.DOTALL)
+        (DOCS / "html.md").write_text(docs, "utf-8")
+    assert block in docs
+
+
+def compared() -> str:
+    """``flask`` fell back and ``urllib3`` rose from one release to the next, and a start-up file came."""
+    same = verified_line("certifi", "2024.2.2")
+    stray = Finding(
+        kind=FindingKind.UNOWNED_FILE, path=f"{SITE}/sitecustomize.py", layer=3, detail="no distribution has it"
+    )
+    before = a_report(same, verified_line("flask", "3.0.2"), a_line("urllib3", "2.2.1"))
+    after = a_report(same, a_line("flask", "3.0.3", layer=3), verified_line("urllib3", "2.2.1"), findings=[stray])
+    after = replace(after, target=replace(after.target, reference="registry.example.com/shop/billing:1.5"))
+    target = difference(before, after, minimum=Evidence.SBOM)
+    found = Difference(targets=(target,), failed=failed([target], WORSE))
+    return differences.render(found, [(before, after)], "table", Look())
+
+
+def test_the_example_of_a_difference_is_real() -> None:
+    docs = (DOCS / "diff.md").read_text("utf-8")
+    command = "$ cgscan diff before.json after.json --fail-on-change worse\n"
+    block = f"```text\n{command}{compared()}```\n"
+    if os.environ.get("CGSCAN_GOLDEN") == "write":
+        docs = re.sub(r"```text\n.*?```\n", lambda _: block, docs, count=1, flags=re.DOTALL)
+        (DOCS / "diff.md").write_text(docs, "utf-8")
+    assert block in docs
 
 
 @pytest.mark.parametrize(

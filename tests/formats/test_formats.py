@@ -24,13 +24,13 @@ some_reports = settings(max_examples=30, deadline=None, suppress_health_check=[H
 
 
 def test_the_formats_are_a_list() -> None:
-    assert list(FORMATS) == ["table", "json", "yaml", "csv", "markdown", "sarif", "cyclonedx", "spdx"]
+    assert list(FORMATS) == ["table", "json", "yaml", "csv", "markdown", "html", "sarif", "cyclonedx", "spdx"]
 
 
 def test_an_unknown_format_names_those_that_there_are() -> None:
     with pytest.raises(UsageError, match="there is no format 'xml'") as caught:
         render([everything()], "xml", color=False, width=None)
-    assert caught.value.hint == "write one of table, json, yaml, csv, markdown, sarif, cyclonedx, spdx"
+    assert caught.value.hint == "write one of table, json, yaml, csv, markdown, html, sarif, cyclonedx, spdx"
 
 
 @pytest.mark.parametrize("name", OF_ONE_TARGET)

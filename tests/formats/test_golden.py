@@ -24,6 +24,7 @@ FILES = {
     "yaml": "everything.yaml",
     "csv": "everything.csv",
     "markdown": "everything.md",
+    "html": "everything.html",
     "sarif": "everything.sarif",
     "cyclonedx": "everything.cdx.json",
     "spdx": "everything.spdx.json",

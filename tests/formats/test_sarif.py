@@ -19,6 +19,7 @@ from scanner.distribution import Finding, FindingKind
 from scanner.formats import render, sarif, sentences
 from scanner.formats.rules import BY_ID, RULES, rule_id
 from scanner.report import FileLine, Integrity, Kind, LayerLine, Origin, Report, TargetLine
+from tests.formats import test_differences
 from tests.formats.test_golden import the_report
 from tests.reports import HOSTILE, SITE, a_line, a_report, any_report, verified_line
 
@@ -52,6 +53,13 @@ def uri(result: dict[str, Any]) -> str:
 
 
 # -- the schema, and what GitHub asks for besides ------------------------------------------------------
+
+
+def test_the_schema_takes_what_is_new_of_two_reports(schema: Any) -> None:
+    before, after = test_differences.the_reports()
+    data = json.loads(test_differences.rendered((before, after), "sarif"))
+    assert {each["baselineState"] for each in data["runs"][0]["results"]} == {"new"}
+    schema.validate(data)
 
 
 def test_the_schema_takes_it_and_refuses_others(schema: Any) -> None:

@@ -118,9 +118,9 @@ def test_threads_get_the_same_answer(shelf: Shelf, scene: Scene) -> None:
     assert all(one is answers[0] for one in answers)
 
 
+@pytest.mark.parametrize("shelf", [kind for kind in SERVED if kind != "folder"], indirect=True)
 def test_it_is_remembered_offline_and_unavailable_without(shelf: Shelf, scene: Scene, tmp_path: Path) -> None:
-    if shelf.kind == "directory":
-        pytest.skip("a folder is there without a network")
+    """All but a folder, which is there without a network."""
     store, wheel = DiskStore(tmp_path / "store"), scene.built[0]
     name = canonicalize_name(project(wheel))
     online = shelf.opened(store=store)[0]

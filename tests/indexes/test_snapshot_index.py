@@ -20,7 +20,7 @@ from scanner.indexes.recording import RecordingIndex, Tally, open_for_writing
 from scanner.indexes.snapshot import SnapshotIndex, open_snapshot
 from scanner.store import NoStore
 from tests.indexes.conftest import LIMITS, Open
-from tests.managers import Chainguard, Devpi, html_page, nginx
+from tests.managers import Chainguard, Devpi, access_log, html_page, nginx
 
 SMALL, LARGE = canonicalize_name("small-demo"), canonicalize_name("large")
 NONE, NEVER = canonicalize_name("no-such-project"), canonicalize_name("never-asked")
@@ -161,14 +161,13 @@ def test_a_refusal_is_told_when_it_is_asked_for(
 def test_what_is_fresh_is_not_asked_for_again(
     opened: Open, record: Record, tree: Path, tmp_path: Path, path: Path
 ) -> None:
-    log = tmp_path / "nginx" / "access.log"
     with nginx(tmp_path / "nginx", tree) as url:
         first = record(opened(f"{url}/", store=NoStore()), SMALL, LARGE, NONE)
-        seen = len(log.read_text().splitlines())
+        seen = len(access_log(url, tmp_path / "nginx"))
         again = record(opened(f"{url}/", store=NoStore()), SMALL, LARGE, NONE)
-        assert len(log.read_text().splitlines()) == seen
+        assert len(access_log(url, tmp_path / "nginx")) == seen
         aged = record(opened(f"{url}/", store=NoStore()), SMALL, LARGE, NONE, fresh=0.0)
-    lines = [line.split()[1] for line in log.read_text().splitlines()[seen:]]
+        lines = [line.split()[1] for line in access_log(url, tmp_path / "nginx")[seen:]]
     assert sorted(line.split("/")[1] for line in lines) == [LARGE, NONE, SMALL]  # a page each, and no wheel again
     assert not [line for line in lines if line.endswith(".whl")]
     assert (first.asked, first.read, first.fresh, first.stored) == (3, 2, 0, 0)

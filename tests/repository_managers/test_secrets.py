@@ -227,6 +227,7 @@ def _login(headers: Mapping[str, str]) -> str | None:
 def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("NETRC", "CHAINGUARD_PYTHON_IDENTITY_ID", "CHAINGUARD_PYTHON_TOKEN", "ALL_PROXY", "CGSCAN_CONFIG"):
         monkeypatch.delenv(name, raising=False)
+    (tmp_path / "home").mkdir()
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("scanner.http.connections.time.sleep", lambda _: None)  # the pauses between tries
