@@ -11,6 +11,7 @@
 #   make bench-small                    the same with small images: does the bench work
 #   make profile                        where the time of one cold scan goes, as a flame graph
 #   make fixtures                       build the demo's image and indexes
+#   make docs                           write the parts of docs/ that the code says: helps, tables; man pages to build/man
 #   make lock                           resolve requirements/*.txt anew
 #   make clean
 
@@ -30,7 +31,7 @@ OWN_SCAN := '$(IMAGE)' $(if $(INDEX),--index '$(INDEX)') $(if $(UPSTREAM),--upst
 COMPILE := uv pip compile pyproject.toml --no-config --default-index https://pypi.org/simple --quiet --upgrade \
 	--universal --python-version 3.11 --generate-hashes --custom-compile-command 'make lock'
 
-.PHONY: dev lint test test-real truth bench bench-small profile fixtures scan lock clean
+.PHONY: dev lint test test-real truth bench bench-small profile fixtures docs scan lock clean
 
 scan: $(VENV)/.run $(if $(IMAGE),,fixtures)
 	$(CGSCAN) scan $(if $(IMAGE),$(OWN_SCAN),$(DEMO_SCAN)) $(ARGS)
@@ -46,6 +47,9 @@ profile: $(VENV)/.dev
 
 fixtures: $(VENV)/.run
 	$(BIN)/python -m fixtures.demo $(DEMO)
+
+docs: $(VENV)/.run
+	$(BIN)/python -m fixtures.reference --man build/man
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -n auto $(ARGS)

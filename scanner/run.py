@@ -29,9 +29,9 @@ from scanner.policy import judged
 from scanner.progress import Progress
 from scanner.reference import Reference, parse_reference
 from scanner.report import Report
-from scanner.status import Status
 from scanner.signatures import Signatures
 from scanner.sources import SourceOptions
+from scanner.status import Status
 from scanner.store import DiskStore, NoStore, Store
 from scanner.values import Output
 from scanner.vexfeed import VexFeed

@@ -1,8 +1,8 @@
 """The environment variables that change what cgscan does, but for those of its own settings.
 
 Every setting has one of its own, ``CGSCAN_`` and its name (:attr:`scanner.config.Setting.variable`). These are the
-others: read here, or by the libraries that ask for cgscan. ``cgscan help environment``, ``cgscan doctor``, man pages and
-the table of the documentation are made of this one; a test holds it to what is read.
+others: read here, or by the libraries that ask for cgscan. ``cgscan help environment``, ``cgscan doctor``, man pages
+and the table of the documentation are made of this one; a test holds it to what is read.
 """
 
 from __future__ import annotations

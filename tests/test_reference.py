@@ -1,155 +1,114 @@
-"""TARGET strings: what they mean, and what they cannot be."""
+"""What the documentation says of commands, exit statuses and environment variables is what the code says."""
 
 from __future__ import annotations
 
+import ast
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from scanner.digest import Digest
-from scanner.errors import UsageError
-from scanner.reference import (
-    SCHEMES,
-    ArchiveReference,
-    BareReference,
-    ImageName,
-    ImageReference,
-    PathReference,
-    parse_reference,
-)
+import scanner
+from fixtures import reference
+from scanner.cli import main
+from scanner.cli.manual import pages
+from scanner.cli.topics import environment, exit_statuses
+from scanner.config import SETTINGS
+from scanner.status import SENTENCES, Status
+from scanner.variables import COMPLETE, KNOWN
 
-SHA = "sha256:" + "ab" * 32
+SOURCES = sorted(Path(scanner.__file__).parent.rglob("*.py"))
+ENVIRONMENT_LIKE = re.compile(r"(?:[A-Z]+_)+(?:HOME|DIR|FILE|HOST|CONFIG|TOKEN|PROXY|CONTEXT|ID|COLOR)")
+OTHERS = {"COMP_WORDS", "COMP_CWORD", "ARTIFACTORY_TOKEN", "GOOGLE_ARTIFACTS_TOKEN"}
+"""Told by completion scripts; names in proposed configurations."""
 
 
-@pytest.mark.parametrize(
-    ("text", "host", "repository", "tag", "digest"),
-    [
-        ("python", "docker.io", "library/python", "latest", None),
-        ("python:3.11", "docker.io", "library/python", "3.11", None),
-        ("team/app", "docker.io", "team/app", "latest", None),
-        ("docker.io/python", "docker.io", "library/python", "latest", None),
-        ("index.docker.io/team/app:1", "docker.io", "team/app", "1", None),
-        ("localhost/app", "localhost", "app", "latest", None),
-        ("localhost:5000/app:2", "localhost:5000", "app", "2", None),
-        ("registry.example/a/b/c", "registry.example", "a/b/c", "latest", None),
-        ("Host/app", "Host", "app", "latest", None),
-        ("[::1]:5000/app:1", "[::1]:5000", "app", "1", None),
-        (f"app@{SHA}", "docker.io", "library/app", None, SHA),
-        (f"r.example:443/app:1@{SHA}", "r.example:443", "app", "1", SHA),
-        ("r.example/a__b/c-d.e:T_.-9", "r.example", "a__b/c-d.e", "T_.-9", None),
-    ],
-)
-def test_image_names(text: str, host: str, repository: str, tag: str | None, digest: str | None) -> None:
-    name = ImageName.parse(text)
-    assert (name.host, name.repository, name.tag) == (host, repository, tag)
-    assert name.digest == (Digest.parse(digest) if digest else None)
-    assert name.wanted == (digest or tag)
-    assert ImageName.parse(str(name)) == name
+@pytest.mark.parametrize("path", reference.written())
+def test_the_pages_are_as_written(path: str) -> None:
+    """``make docs`` writes them."""
+    assert (reference.ROOT / path).read_text("utf-8") == reference.written()[path]
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        ":",
-        "@",
-        "app:",
-        "App",
-        "app@",
-        "app@sha256:short",
-        "app:1:2",
-        "r.example/",
-        "r.example//app",
-        "r.example/app/",
-        "r.example/../app",
-        "r.example:port/app",
-        "r.example:123456/app",
-        "-r.example/app",
-        "user:secret-word@r.example/app",
-        "https://r.example/app",
-        "app:" + "x" * 129,
-        "a/" * 200 + "b",
-        "app name",
-        "app\n",
-        "r.example/app?x=1",
-    ],
-)
-@pytest.mark.parametrize("scheme", ["registry", "docker", "podman"])
-def test_image_names_that_are_none(scheme: str, text: str) -> None:
-    with pytest.raises(UsageError) as caught:
-        parse_reference(f"{scheme}:{text}")
-    assert "secret-word" not in str(caught.value)
+def test_statuses_are_said_where_they_are_documented() -> None:
+    for path in ("README.md", "docs/configuration.md", "docs/report.md"):
+        text = (reference.ROOT / path).read_text("utf-8")
+        assert all(f"| {number} | {said} |\n" in text for number, said in exit_statuses())
+    assert SENTENCES.keys() == set(Status)
 
 
-def test_schemes_of_images() -> None:
-    for scheme in ("registry", "docker", "podman"):
-        found = parse_reference(f"{scheme}:r.example/app:1")
-        assert isinstance(found, ImageReference)
-        assert (found.scheme, found.local, found.name.host) == (scheme, "r.example/app:1", "r.example")
-        assert str(found) == f"{scheme}:r.example/app:1"
-    assert str(parse_reference("docker://app")) == "docker:app"
+def read_variables() -> Iterator[tuple[str, str]]:
+    """Names of variables that the code reads, with the module."""
+    for file in SOURCES:
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            for place, key in _lookups(node):
+                if place.endswith(("environ", "environment")) and isinstance(key, ast.Constant):
+                    yield str(key.value), file.name
+            if (
+                isinstance(node, ast.Constant)
+                and isinstance(node.value, str)
+                and ENVIRONMENT_LIKE.fullmatch(node.value)
+            ):
+                yield node.value, file.name
 
 
-@pytest.mark.parametrize(
-    ("rest", "path", "name", "digest"),
-    [
-        ("build/image", "build/image", None, None),
-        ("build/image:tag", "build/image", "tag", None),
-        ("app.tar:r.example:5000/app:1", "app.tar", "r.example:5000/app:1", None),
-        (f"build@{SHA}", "build", None, SHA),
-        (f"a@b/c:d@{SHA}", "a@b/c:d", None, SHA),
-        ("a@b", "a@b", None, None),
-        ("image:", "image", None, None),
-        ("/", "/", None, None),
-        (".", ".", None, None),
-    ],
-)
-@pytest.mark.parametrize("scheme", ["docker-archive", "oci-archive", "oci-dir"])
-def test_archives(scheme: str, rest: str, path: str, name: str | None, digest: str | None) -> None:
-    found = parse_reference(f"{scheme}:{rest}")
-    assert isinstance(found, ArchiveReference)
-    assert (found.scheme, found.path, found.name) == (scheme, path, name)
-    assert found.digest == (Digest.parse(digest) if digest else None)
-    assert str(found) == f"{scheme}:{rest.rstrip(':')}"
+def _lookups(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:
+    match node:
+        case ast.Call(func=ast.Attribute(value=place, attr="get" | "pop"), args=[key, *_]):
+            yield ast.unparse(place), key
+        case ast.Call(func=ast.Attribute(attr="getenv"), args=[key, *_]):
+            yield "environ", key
+        case ast.Subscript(value=place, slice=key):
+            yield ast.unparse(place), key
+        case ast.Compare(left=key, ops=[ast.In() | ast.NotIn()], comparators=[place]):
+            yield ast.unparse(place), key
 
 
-@pytest.mark.parametrize("rest", [":tag", f"@{SHA}", "x@sha256:short"])
-def test_archives_without_a_path_or_digest(rest: str) -> None:
-    with pytest.raises(UsageError):
-        parse_reference(f"oci-dir:{rest}")
+def test_every_variable_that_is_read_is_documented() -> None:
+    known = {one.name for one in KNOWN} | {setting.variable for setting in SETTINGS} | {COMPLETE} | OTHERS
+    found = dict(read_variables())
+    assert {"NETRC", "DOCKER_HOST", "UV_CACHE_DIR", "TERM"} <= found.keys()  # it finds some
+    assert {name: module for name, module in found.items() if name.upper() not in known} == {}
 
 
-def test_paths() -> None:
-    for scheme in ("dir", "file"):
-        found = parse_reference(f"{scheme}:/a:b@c")
-        assert found == PathReference(scheme=scheme, path="/a:b@c")
-        assert str(found) == f"{scheme}:/a:b@c"
+def test_every_setting_and_variable_is_a_row_once() -> None:
+    names = [name for name, _ in environment()]
+    assert len(names) == len(set(names)) == len(SETTINGS) + len(KNOWN)
 
 
-@pytest.mark.parametrize("text", ["python:3.11", "./image", "/tmp/x", "x:y:z", "DIR:/x", "dir", ":x", "https://x"])
-def test_without_a_prefix(text: str) -> None:
-    assert parse_reference(text) == BareReference(text=text)
-    assert str(parse_reference(text)) == text
+def test_man_pages_are_read_without_a_warning(tmp_path: Path) -> None:
+    groff = shutil.which("groff")
+    if groff is None:
+        pytest.skip("groff is not installed (apt-get install groff-base)")
+    written = dict(pages(reference.root()))
+    assert {"cgscan.1", "cgscan-scan.1", "cgscan-index-pull.1"} <= written.keys()
+    for name, text in written.items():
+        file = tmp_path / name
+        file.write_text(text, "utf-8")
+        assert f"{name.removesuffix('.1')} - " in _typeset(groff, file)
+    assert "--fail-on" in _typeset(groff, tmp_path / "cgscan-scan.1")
 
 
-@pytest.mark.parametrize("text", ["", "\0", "dir:\0", "x\0y", *(f"{scheme}:" for scheme in SCHEMES)])
-def test_nothing(text: str) -> None:
-    with pytest.raises(UsageError):
-        parse_reference(text)
+def _typeset(groff: str, file: Path) -> str:
+    """As plain text, with one space between words."""
+    done = subprocess.run([groff, "-man", "-ww", "-Tutf8", str(file)], capture_output=True, text=True, check=True)
+    assert done.stderr == "", file.name
+    plain = re.sub(r"\x1b\[[0-9;]*m|.\x08", "", done.stdout)
+    return " ".join(re.sub("[\u2010\u2212]", "-", plain).split())
 
 
-@settings(max_examples=300, deadline=None)
-@given(
-    st.sampled_from(["", *(f"{scheme}:" for scheme in SCHEMES)]),
-    st.one_of(st.text(max_size=40), st.text(st.sampled_from("a/:@.-_[]0sh256A\n"), max_size=40)),
-)
-def test_any_text_is_a_target_or_bad_usage(prefix: str, text: str) -> None:
-    try:
-        found = parse_reference(prefix + text)
-    except UsageError:
-        return
-    if isinstance(found, ImageReference):
-        assert ".." not in found.name.repository.split("/")
-        assert ImageName.parse(str(found.name)) == found.name
-    elif not isinstance(found, ArchiveReference):
-        assert parse_reference(str(found)) == found
+def test_help_has_topics_commands_and_pages(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["help", "exit-status"]) == 0
+    assert "130  it was interrupted" in capsys.readouterr().out
+    assert main(["help", "environment"]) == 0
+    assert "CGSCAN_MIN_COVERAGE" in capsys.readouterr().out
+    assert main(["help", "index", "pull"]) == 0
+    assert capsys.readouterr().out.startswith("Usage: cgscan index pull")
+    assert main(["help", "--man", "index", "pull"]) == 0
+    assert capsys.readouterr().out.startswith('.TH "CGSCAN\\-INDEX\\-PULL" "1"')
+    assert main(["help", "nothing"]) == 2
+    told = capsys.readouterr()
+    assert (told.out, told.err.count("\n")) == ("", 2)
+    assert "there is no help on 'nothing'" in told.err

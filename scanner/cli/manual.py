@@ -1,7 +1,7 @@
 """Commands as man pages: roff with the macros of man(7), from what ``--help`` says.
 
-Packages that turn click's commands into man pages leave out what stands behind the options (examples, exit statuses) and
-let a line that starts with a quote or a dot be read as a request, so this is written here.
+Packages that turn click's commands into man pages leave out what stands behind the options (examples, exit statuses)
+and let a line that starts with a quote or a dot be read as a request, so this is written here.
 """
 
 from __future__ import annotations
@@ -54,7 +54,8 @@ def children(context: click.Context) -> Iterator[click.Context]:
 
 
 def _options(context: click.Context) -> Rows:
-    records = [one.get_help_record(context) for one in context.command.get_params(context)]
+    shown = [one for one in context.command.get_params(context) if isinstance(one, click.Option)]
+    records = [one.get_help_record(context) for one in shown]
     return [record for record in records if record]
 
 

@@ -3,8 +3,8 @@
 click's own scripts lose what stands before ``:`` or ``=`` in a word (``oci-dir:build``, ``json=report.json``,
 ``--output=json``) and expand what is in a name, so these are our own; finding the words is click's.
 
-A script runs cgscan with :data:`scanner.variables.COMPLETE` set. The line up to the cursor is in ``COMP_WORDS``, for bash
-the part that it would replace in ``COMP_CWORD``. Each line of the answer has four parts with the unit separator
+A script runs cgscan with :data:`scanner.variables.COMPLETE` set. The line up to the cursor is in ``COMP_WORDS``, for
+bash the part that it would replace in ``COMP_CWORD``. Each line of the answer has four parts with the unit separator
 (1F hex) between: ``plain``, ``file`` or ``dir``; what stands in the word before the value; the value; what it is.
 An answer never fails and says nothing on standard error: nobody wants to read it in the middle of a line.
 """

@@ -34,8 +34,8 @@ TOPICS: Final[dict[str, tuple[str, Callable[[], Rows]]]] = {
 """By name: title and rows."""
 NOTES: Final = {
     "exit-status": "With several targets it is the worst. Help of a command says what it means there.",
-    "environment": "The command line beats them, and they beat cgscan.yaml. Lists are split at white space; switches are "
-    "1, true, yes, on or 0, false, no, off; an empty variable is not set. Names of variables with credentials of "
+    "environment": "The command line beats them, and they beat cgscan.yaml. Lists are split at white space; switches "
+    "are 1, true, yes, on or 0, false, no, off; an empty variable is not set. Names of variables with credentials of "
     "indexes stand in cgscan.yaml.",
 }
 """A paragraph below the rows."""

@@ -1,7 +1,7 @@
 """Which words may stand at a place of the command line, for shells that complete them.
 
-What a place takes is told by its metavar, the same word that ``--help`` shows, so a new option is completed without being
-named here; ``tests/test_completion.py`` holds that every metavar is known. Only files that are on this machine
+What a place takes is told by its metavar, the same word that ``--help`` shows, so a new option is completed without
+being named here; ``tests/test_completion.py`` holds that every metavar is known. Only files that are on this machine
 are read, no network is asked, and a configuration that cannot be read has no names.
 """
 
@@ -37,7 +37,7 @@ Item: TypeAlias = CompletionItem[str]
 Words: TypeAlias = Callable[[Place], Iterable[Item]]
 
 
-class Completed(click.ParamType):
+class Completed(click.ParamType[str]):
     """Any text, with the words that :data:`BY_METAVAR` has for it."""
 
     name = "text"
@@ -123,7 +123,7 @@ def _formats(place: Place) -> list[Item]:
     """Those that the option's help names; what follows ``FORMAT=`` is a file."""
     head, equals, rest = place.begun.partition("=")
     named = getattr(place.parameter, "help", None) or ""
-    formats = [word for word in re.findall(r"[a-z]+", re.split(r"[;.\[]", named)[0]) if word != "or"]
+    formats = [word for word in re.findall(r"[a-z]+", re.split(r"[;.(\[]", named)[0]) if word != "or"]
     if equals:
         return [_path(rest, head=f"{head}=")] if head in formats else []
     return _those(formats, place.begun)
