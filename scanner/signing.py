@@ -24,9 +24,8 @@ if TYPE_CHECKING:
 _LONGEST_FILE: Final = 64 * 1024
 _OF_COSIGN: Final = (b"-----BEGIN ENCRYPTED SIGSTORE PRIVATE KEY-----", b"-----BEGIN ENCRYPTED COSIGN PRIVATE KEY-----")
 _KINDS: Final = "ECDSA on P-256 or Ed25519, in PEM"
-_MAKE_ONE: Final = (
-    "make one with: openssl genpkey -algorithm ed25519 -out KEY; its public half: openssl pkey -in KEY -pubout"
-)
+_PUBLIC_HALF: Final = "openssl pkey -in KEY -pubout writes the public half"
+_MAKE_ONE: Final = f"make one with: openssl genpkey -algorithm ed25519 -out KEY; {_PUBLIC_HALF}"
 
 GetPassword = Callable[[Path], str | None]
 """Asked for the password of a key file when it has one; None where nobody can say it."""
@@ -40,7 +39,7 @@ class SigningKey:
 
     @classmethod
     def read(cls, path: Path, *, password: GetPassword) -> SigningKey:
-        """The key of a file. :class:`scanner.errors.UsageError` for what is none, or a password that does not open it."""
+        """The key of a file. :class:`scanner.errors.UsageError` for what is none, or which no password opens."""
         from securesystemslib.signer import CryptoSigner  # noqa: PLC0415 - see the module's docstring
 
         return cls(CryptoSigner(_private(path, _read(path), password)))
@@ -122,7 +121,7 @@ def _private(path: Path, data: bytes, password: GetPassword) -> EllipticCurvePri
     if any(mark in data for mark in _OF_COSIGN):
         raise UsageError(
             f"{path}: a key in cosign's own encrypted form, which cgscan does not read",
-            hint="use a key in PEM, or let cosign sign: cgscan attest --as predicate -o FILE, cosign attest --predicate FILE",
+            hint="take a key in PEM, or let cosign sign what cgscan attest --as predicate writes",
         )
     if b"-----BEGIN PUBLIC KEY-----" in data:
         raise UsageError(f"{path}: a public key, which cannot sign", hint="name the private half")

@@ -16,6 +16,7 @@ from typing import Final
 import click
 
 from scanner import __version__
+from scanner.cli.attest import attest
 from scanner.cli.cache import cache
 from scanner.cli.config import config
 from scanner.cli.diff import diff
@@ -26,6 +27,7 @@ from scanner.cli.plan import plan
 from scanner.cli.purge import purge
 from scanner.cli.scan import scan
 from scanner.cli.terminal import Run, complain, drop_stdout, prepare_streams
+from scanner.cli.verify import verify
 
 _WIDTH: Final = 100
 _INTERRUPTED: Final = 128 + 2
@@ -51,7 +53,7 @@ def commands() -> None:
     """Prove which build of every Python distribution a container image runs."""
 
 
-for _command in (scan, explain, diff, plan, purge, index, doctor, cache, config):
+for _command in (scan, explain, diff, plan, purge, attest, verify, index, doctor, cache, config):
     commands.add_command(_command)
 
 
