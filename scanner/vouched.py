@@ -31,7 +31,7 @@ _SKEW: Final = timedelta(minutes=5)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """What an authentic attestation says. ``coverage`` is a report's; ``least`` is what a summary's policy asked for."""
+    """What an authentic attestation says: a report's ``coverage``, the ``least`` that a summary's policy asked."""
 
     predicate_type: str
     time: datetime

@@ -89,8 +89,8 @@ def push(
 ) -> tuple[tuple[Attestation, Attached], ...]:
     """Attach signed attestations to the image that ``report`` is about, in the registry that it was read from.
 
-    Raises :class:`scanner.errors.UnsupportedTarget` for an image of no registry, :class:`scanner.errors.TargetError` for
-    what the registry does not take.
+    Raises :class:`scanner.errors.UnsupportedTarget` for an image of no registry, and
+    :class:`scanner.errors.TargetError` for what the registry does not take.
     """
     if not all(one.is_signed for one in attestations):
         raise UsageError("an attestation that nobody signed is not pushed", hint="name a key with --key")
