@@ -11,13 +11,12 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
-from urllib.parse import urljoin
 
 from scanner.digest import Digest
 from scanner.envelope import BUNDLE_TYPE, ENVELOPE_TYPE, STATEMENT_TYPE
 from scanner.errors import LimitExceeded, TargetError, UntrustedContent
 from scanner.referrers.documents import fallback_tag
-from scanner.referrers.uploads import asking
+from scanner.referrers.uploads import asking, joined
 from scanner.sources.document import Node, parse_json, read_bounded
 from scanner.sources.manifest import ACCEPT, OCI_INDEX, OCI_MANIFEST, Descriptor, check_content, descriptor_of
 from scanner.sources.repository import Repository
@@ -117,9 +116,9 @@ def _from_interface(repository: Repository, digest: Digest, lines: _Lines) -> bo
                 return False
             raise TargetError(f"{what}: a page of the list is not there")
         following = _next(page[1], url)
-        if not lines.take(page[0]) or following is None:
+        if not lines.take(page[0]) or not _NEXT.search(page[1][:8192]):
             return True
-        if not repository.is_own(following) or following in asked or len(asked) >= _PAGES:
+        if following is None or not repository.is_own(following) or following in asked or len(asked) >= _PAGES:
             lines.left.append("the list goes on elsewhere, in circles or without end; what follows was not looked at")
             return True
         url = following
@@ -142,7 +141,7 @@ def _page(repository: Repository, url: str, what: str) -> tuple[Node, str] | Non
 
 def _next(link: str, url: str) -> str | None:
     found = _NEXT.search(link[:8192])
-    return urljoin(url, found[1]) if found else None
+    return joined(url, found[1]) if found else None
 
 
 def read_documents(repository: Repository, referrer: Referrer, subject: Digest) -> Iterator[bytes]:

@@ -94,27 +94,37 @@ def _sent(
         return Answered(status=stream.status, headers=stream.headers)
 
 
+def joined(base: str, said: str) -> str | None:
+    """Where a URL of the registry's leads, seen from ``base``; None for what is none."""
+    try:
+        url = urljoin(base, said)
+        there = urlsplit(url)
+        is_url = bool(there.hostname) and (there.port or 1) > 0
+    except ValueError:
+        return None
+    return url if is_url and len(url) <= _LONGEST_LOCATION and url.isprintable() and " " not in url else None
+
+
 def _location(repository: Repository, answer: Answered, what: str) -> str:
     said = answer.headers.get("location", "")
-    url = urljoin(repository.url("blobs/uploads/"), said)
-    shown = masked(url)[:300]
-    if not said or len(url) > _LONGEST_LOCATION or not url.isprintable() or " " in url:
+    url = joined(repository.url("blobs/uploads/"), said)
+    if not said or url is None:
         raise TargetError(f"{what}: the registry does not say where the upload goes on")
-    try:
-        there = urlsplit(url)
-        host = there.hostname or ""
-    except ValueError as problem:
-        raise TargetError(f"{what}: the upload is to go on at what is no URL") from problem
-    if repository.is_own(url):
-        return url
-    own = urlsplit(repository.origin)
+    if not repository.is_own(url):
+        _check_elsewhere(repository, url, what)
+    return url
+
+
+def _check_elsewhere(repository: Repository, url: str, what: str) -> None:
+    """As for a redirect: not out of TLS, not from elsewhere into our own network."""
+    own, there = urlsplit(repository.origin), urlsplit(url)
+    host = there.hostname or ""
     if there.scheme != "https" and own.scheme == "https":
-        raise TargetError(f"{what}: the upload is to go on without TLS, at {shown}")
+        raise TargetError(f"{what}: the upload is to go on without TLS, at {masked(url)[:300]}")
     address = literal_address(host)
     inside = is_loopback(host) or (address is not None and not address.is_global)
     if inside and not is_loopback(own.hostname or "") and host != own.hostname:
-        raise TargetError(f"{what}: the upload is to go on at {shown}, a private address")
-    return url
+        raise TargetError(f"{what}: the upload is to go on at {masked(url)[:300]}, a private address")
 
 
 def _ended(place: str, digest: Digest) -> str:
