@@ -9,7 +9,6 @@ https://in-toto.io/Statement/v1 with the image's manifest as subject, by digest,
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,6 +27,7 @@ REPORT: Final = "urn:cgscan:report:v1"
 VERIFIER: Final = "urn:cgscan:verifier"
 """Who verified, where nobody says it: some cgscan."""
 POLICY: Final = "urn:cgscan:policy:v1"
+"""The kind of policy, and the field of a summary in which it stands."""
 FULL_COVERAGE: Final = "CGSCAN_COVERAGE_100"
 """Every applicable distribution is verified, and there is one; SLSA's own levels say how something was built."""
 UNEVALUATED: Final = "SLSA_BUILD_LEVEL_UNEVALUATED"
@@ -37,9 +37,9 @@ FAILED: Final = "FAILED"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Input:
-    """An attestation that another one rests on: its type, and the digest of its envelope or statement."""
+    """An attestation that another one rests on: its predicate's type, and the digest of its envelope or statement."""
 
-    media_type: str
+    uri: str
     digest: Digest
 
 
@@ -79,18 +79,21 @@ def summary_statement(
 
 
 def policy_document(policy: Policy) -> bytes:
-    """A policy as JSON, the same bytes for the same policy: its digest stands for it."""
-    value = {
+    """A policy as JSON, the same bytes for the same policy: their digest stands for it in a summary."""
+    return canonical(_policy(policy))
+
+
+def _policy(policy: Policy) -> dict[str, Any]:
+    return {
         "fail_on": sorted(policy.fail_on),
         "min_coverage": policy.min_coverage,
         "min_evidence": policy.min_evidence.value,
     }
-    return _json(value)
 
 
 def predicate_of(statement: bytes) -> bytes:
     """The predicate of a statement alone, for a program that makes the statement itself."""
-    return _json(json.loads(statement)["predicate"])
+    return canonical(json.loads(statement)["predicate"])
 
 
 def _statement(report: Report, names: Sequence[str], kind: str, predicate: object) -> bytes:
@@ -101,7 +104,7 @@ def _statement(report: Report, names: Sequence[str], kind: str, predicate: objec
         "predicateType": kind,
         "predicate": predicate,
     }
-    return _json(value)
+    return canonical(value)
 
 
 def _names(report: Report, more: Sequence[str]) -> list[str]:
@@ -115,7 +118,6 @@ def _names(report: Report, more: Sequence[str]) -> list[str]:
 def _summary(report: Report, policy: Policy, verifier: str, inputs: Sequence[Input]) -> dict[str, Any]:
     passed = report.summary.passed
     levels = [UNEVALUATED, *([FULL_COVERAGE] if _is_full(report) else [])]
-    document = policy_document(policy)
     purl = image_purl(report, name_of(report.target))
     value: dict[str, Any] = {
         "verifier": {"id": verifier, "version": {report.tool["name"]: report.tool["version"]}},
@@ -123,17 +125,16 @@ def _summary(report: Report, policy: Policy, verifier: str, inputs: Sequence[Inp
         "resourceUri": purl.to_string() if purl else f"urn:cgscan:image:{digest_of(report)}",
         "policy": {
             "uri": POLICY,
-            "digest": {"sha256": Digest.of(document).hex},
-            "mediaType": "application/json",
-            "content": base64.b64encode(document).decode(),
+            "digest": {"sha256": Digest.of(policy_document(policy)).hex},
         },
         "verificationResult": PASSED if passed else FAILED,
         "verifiedLevels": levels if passed else [FAILED],
         "slsaVersion": "1.1",
+        POLICY: _policy(policy),  # what the digest is of; in-toto's rules for fields of one's own ask for a URI as name
     }
     if inputs:
         value["inputAttestations"] = [
-            {"digest": {one.digest.algorithm: one.digest.hex}, "mediaType": one.media_type} for one in inputs
+            {"uri": one.uri, "digest": {one.digest.algorithm: one.digest.hex}} for one in inputs
         ]
     return value
 
@@ -142,5 +143,6 @@ def _is_full(report: Report) -> bool:
     return 0 < report.summary.applicable == report.summary.verified
 
 
-def _json(value: object) -> bytes:
+def canonical(value: object) -> bytes:
+    """JSON without white space, as policies and statements are written."""
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()

@@ -11,7 +11,6 @@ Whoever may delete in the registry can hide the newest one: ``--max-age`` bounds
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -21,7 +20,7 @@ from scanner.decoding import json_value
 from scanner.digest import Digest
 from scanner.envelope import STATEMENT_TYPE, Envelope, NoEnvelope
 from scanner.errors import UsageError
-from scanner.statement import FAILED, FULL_COVERAGE, PASSED, REPORT, STATEMENT, SUMMARY
+from scanner.statement import FAILED, FULL_COVERAGE, PASSED, POLICY, REPORT, STATEMENT, SUMMARY, canonical
 
 _STATEMENTS: Final = frozenset({STATEMENT, "https://in-toto.io/Statement/v0.1"})
 _SUBJECTS: Final = 1000
@@ -126,20 +125,19 @@ def _of_summary(said: Mapping[str, Any]) -> Claim:
         time=_time(said["timeVerified"]),
         passed=result == PASSED,
         verifier=str(said["verifier"]["id"]),
-        levels=tuple(levels),
-        least=_least(said["policy"]),
+        levels=tuple(level for level in levels if level != FAILED),
+        least=_least(said),
     )
 
 
-def _least(policy: Mapping[str, Any]) -> float | None:
-    """The coverage that the policy asked for, where it stands in the summary and is what its digest says."""
-    if "content" not in policy:
+def _least(said: Mapping[str, Any]) -> float | None:
+    """The coverage that the policy asked for, where the policy stands in the summary and is what its digest says."""
+    value = said.get(POLICY)
+    if value is None:
         return None
-    content = base64.b64decode(policy["content"], validate=True)
-    if Digest.of(content).hex != policy["digest"]["sha256"]:
+    if Digest.of(canonical(value)).hex != said["policy"]["digest"]["sha256"]:
         raise ValueError
-    value = json_value(content, "policy")
-    return _number(value.get("min_coverage")) if isinstance(value, dict) else None
+    return _number(value["min_coverage"])
 
 
 def _of_report(said: Mapping[str, Any]) -> Claim:

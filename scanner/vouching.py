@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Final
 
 from scanner.config import Settings
 from scanner.digest import Digest
-from scanner.envelope import ENVELOPE_TYPE, STATEMENT_TYPE
 from scanner.errors import TargetError, UnsupportedTarget, UsageError
 from scanner.policy import Policy, judged
 from scanner.reference import BareReference, ImageName, ImageReference, Reference, image_reference, parse_reference
@@ -72,8 +71,7 @@ class Vouching:
         if "report" in self.predicates:
             one = self._attestation(report, REPORT, report_statement(report, names=names))
             made.append(one)
-            kind = ENVELOPE_TYPE if one.is_signed else STATEMENT_TYPE
-            inputs.append(Input(media_type=kind, digest=Digest.of(one.document)))
+            inputs.append(Input(uri=REPORT, digest=Digest.of(one.document)))
         if "vsa" in self.predicates:
             said = summary_statement(report, self.policy, names=names, verifier=self.verifier, inputs=inputs)
             made.append(self._attestation(report, SUMMARY, said))

@@ -85,9 +85,9 @@ def test_what_is_under_the_tag_and_is_no_index_is_left_alone() -> None:
     image = shelf.put_image()
     tag = fallback_tag(Digest.parse(image))
     other = shelf.put({"schemaVersion": 2, "mediaType": OCI_MANIFEST, "layers": []}, tag)
-    with registry_of(shelf) as running, repository_at(running) as repository:
-        with pytest.raises(TargetError, match="something else than an index"):
-            attach(repository, artifact_of(shelf, image))
+    wrong = pytest.raises(TargetError, match="something else than an index")
+    with registry_of(shelf) as running, repository_at(running) as repository, wrong:
+        attach(repository, artifact_of(shelf, image))
     assert shelf.tags[tag] == other
 
 
@@ -167,9 +167,9 @@ def test_a_registry_that_may_only_be_read() -> None:
         else:
             exchange.send(403, b'{"errors":[{"code":"DENIED"}]}')
 
-    with site(read_only) as running, repository_at(running) as repository:
-        with pytest.raises(AccessDenied, match="403 DENIED"):
-            attach(repository, artifact_of(shelf, image))
+    wrong = pytest.raises(AccessDenied, match="403 DENIED")
+    with site(read_only) as running, repository_at(running) as repository, wrong:
+        attach(repository, artifact_of(shelf, image))
 
 
 # -- hostile lists ---------------------------------------------------------------------------------
@@ -273,11 +273,11 @@ def test_artifacts_that_are_not_believed(change: dict[str, Any], why: str) -> No
     subject = {"mediaType": OCI_MANIFEST, "digest": image, "size": 1}
     own = shelf.put({"schemaVersion": 2, "mediaType": OCI_MANIFEST, "layers": [], "subject": subject, **change})
     told = page([line(1, digest=own, size=len(shelf.manifests[own]))])
-    with site(lambda exchange: None if told(exchange) else shelf.respond(exchange)) as running:
-        with repository_at(running) as repository:
-            [one] = list_referrers(repository, Digest.parse(image)).referrers
-            with pytest.raises((UntrustedContent, TargetError), match=why):
-                list(read_documents(repository, one, Digest.parse(image)))
+    lying = site(lambda exchange: None if told(exchange) else shelf.respond(exchange))
+    with lying as running, repository_at(running) as repository:
+        [one] = list_referrers(repository, Digest.parse(image)).referrers
+        with pytest.raises((UntrustedContent, TargetError), match=why):
+            list(read_documents(repository, one, Digest.parse(image)))
 
 
 def test_a_blob_with_other_bytes_is_refused() -> None:
