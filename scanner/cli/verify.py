@@ -27,8 +27,9 @@ _UNITS: Final = {"m": "minutes", "h": "hours", "d": "days"}
     epilog="""\b
 Examples:
   cgscan verify-attestation registry.example/app:1.4 --key cgscan.pub
-  cgscan verify-attestation registry.example/app:1.4 --key cgscan.pub --min-coverage 90 --max-age 30d
-  cgscan verify-attestation app.intoto.jsonl --image registry.example/app:1.4 --key cgscan.pub -o json
+  cgscan verify-attestation registry.example/app:1.4 --key cgscan.pub --min-coverage 90 \\
+      --max-age 30d
+  cgscan verify-attestation app.intoto.jsonl --image oci-dir:build/image --key cgscan.pub -o json
 
 \b
 Exit status:
