@@ -31,6 +31,7 @@ Words: pure values, no I/O of their own
     manager         what a repository manager tells of a proxy: Repository, Retrieved; Manager, Deleting
     checkup         what a check-up of the configuration found, as values
     decoding        JSON of strangers -> values, by their annotations, with every fault
+    envelope        DSSE envelopes: a payload, what it is, and the signatures over both
     stale           copies in proxies and local caches that keep Chainguard's build away, as values
     lockfile        entries of lock files, and whether they let Chainguard's bytes in, as values
     owner           Owner: which package owns a file, and the digest it has for it
@@ -44,7 +45,9 @@ Outside: the only modules that touch network, daemon and disk
     credentialhelper  a program that is asked for credentials, bounded in time and output
     http            the one client; the only module that imports httpx
     signatures      is a wheel's sha256 signed, and by whom; the only module that imports sigstore
+    signing         key files -> signed envelopes; which envelopes a key holds for
     sources         reference -> Image: registry, daemon, archive, layout, directory, file
+    referrers       what is attached to an image in a registry: listed, read, pushed
     indexes         configuration -> Index: simple pages, local trees; reading remote wheels
     vexfeed         a feed of OpenVEX documents: asked, or from the store
     managers        a repository manager's own interface: what a proxy has fetched, and deleting it
@@ -106,6 +109,9 @@ Reasoning: pure, in the order of the data
     lockfiles       the text of a lock file -> its entries with their places; changed places -> the text
     acceptance      entries of a lock file x Chainguard's wheels -> what they accept; pure
     formats         report -> text: table, json, yaml, csv, markdown, html, sarif, cyclonedx, spdx
+    statement       a report -> in-toto statements about its image
+    vouched         what attestations say of an image, and which of them counts
+    verified        that as text: a table or JSON
 
 Putting together
     secondlook      changed files read again, to say in what form they differ
@@ -128,6 +134,8 @@ Putting together
     diffing         two targets or files of reports -> their difference
     locking         lock files x indexes -> what they accept; hashes written
     purging         what is to be deleted -> deletions one after the other, and how each ended
+    vouching        reports -> attestations: stated, signed, attached to their images
+    verifying       a target or a file, and keys -> what its attestations are worth
     display         progress on a terminal
     cli             parse, call, print, exit status
 """

@@ -94,6 +94,12 @@ class Limits:
     """One answer of an index."""
     attestation: int = 2 * MIB
     """What is signed about one wheel, as an index has it."""
+    statement: int = 64 * MIB
+    """One attestation about an image, with its signatures, as a registry or a file has it."""
+    referrers: int = 200
+    """Artifacts attached to one image that are opened to look for attestations; ten times as many are listed."""
+    referrers_seconds: float = 300.0
+    """All work with them."""
     request_seconds: float = 30.0
     """One request to an index or registry, until the first byte and between two."""
     index_seconds: float = 900.0

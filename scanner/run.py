@@ -201,7 +201,7 @@ def write_files(reports: Sequence[Report], outputs: Sequence[Output], view: View
     """Write the outputs that have a FILE, each whole or not at all."""
     for output in outputs:
         if output.path is not None:
-            _write(output.path, render(reports, output.format, view=view))
+            write_whole(output.path, render(reports, output.format, view=view))
 
 
 def text_for_terminal(
@@ -223,7 +223,7 @@ def explained_text(
     """Write the outputs that have a FILE; what goes to standard output."""
     for output in outputs:
         if output.path is not None:
-            _write(output.path, render_explanations(explanations, output.format, all_files=all_files))
+            write_whole(output.path, render_explanations(explanations, output.format, all_files=all_files))
     return "".join(
         render_explanations(explanations, output.format, color=color, width=width, all_files=all_files)
         for output in outputs
@@ -237,7 +237,7 @@ def output_text(
     """Write the outputs that have a FILE; what goes to standard output. ``rendered`` takes a format and a look."""
     for output in outputs:
         if output.path is not None:
-            _write(output.path, rendered(output.format, Look()))
+            write_whole(output.path, rendered(output.format, Look()))
     shown = [output.format for output in outputs if output.path is None]
     return "".join(rendered(name, Look(color=color, width=width)) for name in shown)
 
@@ -263,7 +263,7 @@ def _check_number(references: Sequence[Reference], settings: Settings) -> None:
         raise UsageError(f"{single[0]} holds one image, and --platform all may be several", hint="name the platform")
 
 
-def _write(path: Path, text: str) -> None:
+def write_whole(path: Path, text: str) -> None:
     """Write beside the place and rename, so that no reader sees half a report; links are followed first."""
     data = text.encode("utf-8", "backslashreplace")
     try:

@@ -49,6 +49,7 @@ COUNTS: Final = frozenset(
         "second_look_files",
         "guessed_names",
         "guessed_wheels",
+        "referrers",
     }
 )
 """Limits that are no sizes."""

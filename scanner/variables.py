@@ -12,6 +12,7 @@ from typing import Final
 
 CHAINGUARD_USER: Final = "CHAINGUARD_PYTHON_IDENTITY_ID"
 CHAINGUARD_TOKEN: Final = "CHAINGUARD_PYTHON_TOKEN"  # noqa: S105 - a variable's name
+KEY_PASSWORD: Final = "CGSCAN_KEY_PASSWORD"  # noqa: S105
 COMPLETE: Final = "_CGSCAN_COMPLETE"
 """Set by completion scripts alone, for the process that they ask; nobody else sets it."""
 
@@ -35,6 +36,7 @@ KNOWN: Final = (
     Known(name="NO_PROXY", purpose="hosts that are asked directly", asking=True),
     Known(name="SSL_CERT_FILE", purpose="certificates that are trusted, instead of the system's", asking=True),
     Known(name="SSL_CERT_DIR", purpose="a folder of such certificates, where SSL_CERT_FILE is not set", asking=True),
+    Known(name=KEY_PASSWORD, purpose="password of the private key of cgscan attest"),
     Known(name="DOCKER_AUTH_CONFIG", purpose="credentials of registries, as the text of a docker config.json"),
     Known(name="REGISTRY_AUTH_FILE", purpose="the file of credentials of registries that podman and skopeo use"),
     Known(name="DOCKER_CONFIG", purpose="the folder of docker's config.json, instead of ~/.docker"),

@@ -85,7 +85,7 @@ class Exchange(BaseHTTPRequestHandler):
         with contextlib.suppress(ConnectionError):
             self.server.respond(self)
 
-    do_GET = do_POST = do_HEAD = do_PUT = do_DELETE = do_CONNECT = answer  # noqa: N815
+    do_GET = do_POST = do_HEAD = do_PUT = do_PATCH = do_DELETE = do_CONNECT = answer  # noqa: N815
 
     def send(self, status: int, body: bytes = b"", **headers: str) -> None:
         """A whole answer; ``Content_Type`` is the header Content-Type."""

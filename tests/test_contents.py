@@ -91,7 +91,8 @@ def test_the_import_reader_sees_every_form() -> None:
         ("click", {"cli"}),
         ("rich", {"display", "cli"}),
         ("sigstore", {"signatures"}),
-        ("cryptography", {"signatures"}),
+        ("cryptography", {"signatures", "signing"}),
+        ("securesystemslib", {"signing"}),
     ],
 )
 def test_libraries_have_one_place(library: str, places: set[str]) -> None:

@@ -6,7 +6,7 @@ the policy does not hold, 2 it did not run to the end; 130 it was interrupted.
 
     terminal    what a command says, and how
     options     options that several commands share
-    scan, explain, diff, plan, purge, index, doctor, cache, config, completion, help
+    scan, explain, diff, plan, purge, attest, verify, index, doctor, cache, config, completion, help
                 a command each
     topics      exit statuses and environment variables as rows
     manual      commands as man pages

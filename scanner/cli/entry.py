@@ -16,6 +16,7 @@ from typing import Final
 import click
 
 from scanner import __version__
+from scanner.cli.attest import attest
 from scanner.cli.cache import cache
 from scanner.cli.completion import completion
 from scanner.cli.config import config
@@ -28,6 +29,7 @@ from scanner.cli.plan import plan
 from scanner.cli.purge import purge
 from scanner.cli.scan import scan
 from scanner.cli.terminal import Run, complain, drop_stdout, prepare_streams
+from scanner.cli.verify import verify
 from scanner.status import Status
 from scanner.variables import COMPLETE
 
@@ -58,7 +60,10 @@ def commands() -> None:
     """Prove which build of every Python distribution a container image runs."""
 
 
-for _command in (scan, explain, diff, plan, purge, index, doctor, cache, config, completion, help_command):
+for _command in (
+    *(scan, explain, diff, plan, purge, attest, verify, index, doctor, cache, config, completion),
+    help_command,
+):
     commands.add_command(_command)
 
 

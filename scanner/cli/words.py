@@ -202,6 +202,8 @@ BY_METAVAR: Final[Mapping[str, Words]] = {
     "TARGET|REPORT": _targets,
     "REPORT|TARGET": _targets,
     "IMAGE|REPORT": _targets,
+    "TARGET|FILE": _targets,
+    "TARGET|DIGEST": _targets,
     "REPORT": _files,
     "FILE": _files,
     "URL|FILE": _files,
@@ -221,7 +223,7 @@ BY_METAVAR: Final[Mapping[str, Words]] = {
     **dict.fromkeys(
         (
             *("[PROJECT[==VERSION]]", "PROJECT[==VERSION]", "GLOB", "SPECIFIER", "PATH", "HOST[:PORT]"),
-            *("DAYS", "HOURS", "SIZE", "N", "PCT"),
+            *("DAYS", "HOURS", "SIZE", "N", "PCT", "AGE", "URI"),
         ),
         _nothing,
     ),

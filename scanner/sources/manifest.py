@@ -150,7 +150,7 @@ def parse_document(data: bytes, *, media_type: str | None, what: str) -> ImageIn
     if kind is not None and kind not in (INDEX_TYPES if is_index else MANIFEST_TYPES):
         _refuse_kind(node, kind, is_index=is_index, is_manifest=is_manifest)
     if is_index or kind in INDEX_TYPES:
-        return ImageIndex(manifests=tuple(map(_descriptor, node["manifests"].items())), media_type=kind)
+        return ImageIndex(manifests=tuple(map(descriptor_of, node["manifests"].items())), media_type=kind)
     return _manifest(node, kind)
 
 
@@ -191,16 +191,17 @@ def _refuse_kind(node: Node, kind: str, *, is_index: bool, is_manifest: bool) ->
 def _manifest(node: Node, kind: str | None) -> ImageManifest:
     if not node["config"].present:
         node.fail("is neither an index nor an image manifest")
-    config = _descriptor(node["config"])
+    config = descriptor_of(node["config"])
     if config.media_type == "application/vnd.docker.plugin.v1+json":
         raise UnsupportedTarget(f"{node.what}: a Docker plugin, not an image")
     if config.media_type not in CONFIG_TYPES:
         type_ = node["artifactType"].optional_text() or config.media_type
         raise UnsupportedTarget(f"{node.what}: an artifact of type {type_[:150]!r}, not an image")
-    return ImageManifest(config=config, layers=tuple(map(_descriptor, node["layers"].items())), media_type=kind)
+    return ImageManifest(config=config, layers=tuple(map(descriptor_of, node["layers"].items())), media_type=kind)
 
 
-def _descriptor(node: Node) -> Descriptor:
+def descriptor_of(node: Node) -> Descriptor:
+    """The descriptor in a document; :class:`UntrustedContent` for what is none."""
     platform = node["platform"]
     found = Descriptor(
         media_type=node["mediaType"].text(),
