@@ -61,7 +61,7 @@ Exit status:
 @click.option(
     "--key",
     metavar="FILE",
-    help=f"Sign with this private key, in PEM; its password is asked for, or in {KEY_PASSWORD}.",
+    help=f"Sign with this private key, in PEM; a password is asked for, or in {KEY_PASSWORD}.",
 )
 @click.option(
     "--predicate",
