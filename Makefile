@@ -70,7 +70,7 @@ dev: $(VENV)/.dev
 
 lock: $(VENV)/.dev
 	$(BIN)/$(COMPILE) --output-file requirements/run.txt
-	$(BIN)/$(COMPILE) --extra attested --output-file requirements/image.txt
+	$(BIN)/$(COMPILE) --extra attest --extra attested --output-file requirements/image.txt
 	$(BIN)/$(COMPILE) --group dev --output-file requirements/dev.txt
 
 clean:
