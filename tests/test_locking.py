@@ -329,6 +329,20 @@ def test_options_that_say_something_of_lock_files_alone(where: list[str], capsys
     assert "no index of Chainguard's" in asked(capsys, "--lock", "requirements.txt", *where[2:], status=2)
 
 
+def test_a_check_fails_on_what_keeps_chainguards_bytes_out(
+    where: list[str], new: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = lock(f"both==1.0 --hash=sha256:{ZEROS}\n")
+    words = ["plan", "--lock", str(path), *where]
+    assert main([*words]) == 0
+    assert main([*words, "--check"]) == 1
+    assert main([*words, "--check", "--diff"]) == 1
+    assert "refuses" in capsys.readouterr().out
+    assert "--check changes nothing" in asked(capsys, *words[1:], "--check", "--write", status=2)
+    lock(f"both==1.0 --hash=sha256:{ZEROS} --hash=sha256:{new}\nonly==1.0 --hash=sha256:{ZEROS}\n")
+    assert main([*words, "--check"]) == 0
+
+
 @pytest.fixture
 def served(tmp_path: Path, pypi: list[Path]) -> Iterator[tuple[Swap, list[Path]]]:
     """An index at a URL, and what Chainguard has built."""

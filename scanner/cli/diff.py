@@ -20,17 +20,12 @@ from scanner.cli.options import (
     TERMINAL,
     VERBOSITY,
     options,
+    output,
 )
 from scanner.cli.terminal import Run, bars, look, print_data, say_nothing
 from scanner.status import Status
 
-_OUTPUT = click.option(
-    "-o",
-    "--output",
-    metavar="FORMAT[=FILE]",
-    multiple=True,
-    help="table, json, yaml, csv, markdown, html or sarif (what is new); repeatable.  [default: table]",
-)
+_OUTPUT = output("table, json, yaml, csv, markdown, html or sarif (what is new)")
 _FAIL_ON = click.option(
     "--fail-on-change",
     "gates",

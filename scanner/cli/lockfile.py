@@ -28,16 +28,21 @@ LOCKS: Final = (
     ),
     click.option("--write", is_flag=True, help="With --lock alone: write the hashes of Chainguard's wheels into it."),
     click.option("--diff", is_flag=True, help="With --lock alone: print what --write changes, instead of the table."),
+    click.option(
+        "--check", is_flag=True, help="With --lock alone: exit status 1 where an entry refuses Chainguard's bytes."
+    ),
 )
-"""Options of lock files: ``locks``, ``write`` and ``diff``."""
+"""Options of lock files: ``locks``, ``write``, ``diff`` and ``check``."""
 
 
 def is_alone(targets: Sequence[str], own: Mapping[str, Any]) -> bool:
     """Whether lock files are all that is asked about. Raises where their options make no sense without them."""
     alone = bool(own["locks"]) and not targets and not own["managers"] and own["verify"] is None
-    for option in ("write", "diff"):
+    for option in ("write", "diff", "check"):
         if own[option] and not alone:
             raise UsageError(f"--{option} says something of --lock alone", hint="name a lock file and no TARGET")
+    if own["check"] and own["write"]:
+        raise UsageError("--check changes nothing, and --write does", hint="take one of them")
     return alone
 
 
@@ -48,9 +53,17 @@ def planned_locks(
     from scanner.formats.locks import diff, render
 
     made = judged_locks(own, settings, progress)
+    status = Status.BROKEN if own["check"] and any(_keeps_out(one) for one in made) else Status.HOLDS
     if own["diff"]:
-        return lambda _name, _look: diff(made), Status.HOLDS
-    return lambda name, look: render(made, name, look), Status.HOLDS
+        return lambda _name, _look: diff(made), status
+    return lambda name, look: render(made, name, look), status
+
+
+def _keeps_out(made: PlannedLock) -> bool:
+    """Whether Chainguard's bytes cannot come in, or it is not known that they can."""
+    from scanner.lockfile import Acceptance
+
+    return bool(made.counts.keys() & {Acceptance.REFUSES, Acceptance.ELSEWHERE, Acceptance.UNCHECKED})
 
 
 def judged_locks(own: Mapping[str, Any], settings: Settings, progress: Progress) -> tuple[PlannedLock, ...]:

@@ -39,13 +39,15 @@ CACHE_DIR: Final = click.option("--cache-dir", metavar="DIR", help="Where what c
 DEBUG: Final = click.option(
     "--debug", is_flag=True, expose_value=False, is_eager=True, callback=_set_debug, help="Print tracebacks of errors."
 )
-OUTPUT: Final = click.option(
-    "-o",
-    "--output",
-    metavar="FORMAT[=FILE]",
-    multiple=True,
-    help="table, json, yaml, csv, markdown, html, sarif, cyclonedx or spdx; repeatable.  [default: table]",
-)
+
+
+def output(formats: str) -> Option:
+    """``-o`` of a command that writes these formats."""
+    told = f"{formats}; repeatable.  [default: table]"
+    return click.option("-o", "--output", metavar="FORMAT[=FILE]", multiple=True, help=told)
+
+
+OUTPUT: Final = output("table, json, yaml, csv, markdown, html, sarif, cyclonedx or spdx")
 VIEW: Final = (
     click.option(
         "--only",

@@ -16,12 +16,12 @@ from scanner.cli.options import (
     INDEXES,
     NETWORK,
     OFFLINE,
-    OUTPUT,
     READING,
     SILENCE,
     TERMINAL,
     VERBOSITY,
     options,
+    output,
 )
 from scanner.cli.terminal import Run, bars, look, print_data, say_nothing
 from scanner.errors import UsageError
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
     Rendered: TypeAlias = Callable[[str, Look], str]
 
+_OUTPUT = output("table, json, yaml, csv or markdown")
 _MIN_EVIDENCE = click.option(
     "--min-evidence",
     metavar="RUNG",
@@ -54,12 +55,14 @@ Examples:
   cgscan plan --manager pypi -o csv=stale.csv
   cgscan plan dir:~/.cache
   cgscan plan --lock requirements.txt --index chainguard --upstream pypi --diff
+  cgscan plan --lock uv.lock --index chainguard --upstream pypi --check
   cgscan plan --verify report.json registry.example/app:1.5 --lock requirements.txt
 
 \b
 Exit status:
   0  the plan was made, whatever is in it; with --verify: everything moved that was promised
-  1  with --verify only: something that was promised did not move, or something was lost
+  1  with --verify: something that was promised did not move, or something was lost;
+     with --check: an entry refuses Chainguard's bytes, or it is not known
   2  it did not run to the end; standard output is empty
 """,
 )
@@ -84,7 +87,7 @@ Exit status:
     LOCKS,
     INDEXES,
     IMAGES,
-    (OUTPUT, _MIN_EVIDENCE),
+    (_OUTPUT, _MIN_EVIDENCE),
     OFFLINE,
     CACHE,
     READING,
@@ -107,7 +110,7 @@ def plan(context: click.Context, /, targets: tuple[str, ...], **flags: Any) -> i
 
     run = context.ensure_object(Run)
     run.busy, run.quiet = True, flags["quiet"]
-    own = {name: flags.pop(name) for name in ("managers", "bases", "verify", "plan_file", "locks", "write", "diff")}
+    own = {name: flags.pop(name) for name in ("managers", "bases", "verify", "plan_file", "locks", "write", "diff", "check")}
     outputs = planned_outputs(flags.pop("output"))
     settings = gather(flags, os.environ)
     check_folders(outputs)
