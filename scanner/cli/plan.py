@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
     Rendered: TypeAlias = Callable[[str, Look], str]
 
+_OWN = ("managers", "bases", "verify", "plan_file", "locks", "write", "diff", "check")
 _OUTPUT = output("table, json, yaml, csv or markdown")
 _MIN_EVIDENCE = click.option(
     "--min-evidence",
@@ -110,7 +111,7 @@ def plan(context: click.Context, /, targets: tuple[str, ...], **flags: Any) -> i
 
     run = context.ensure_object(Run)
     run.busy, run.quiet = True, flags["quiet"]
-    own = {name: flags.pop(name) for name in ("managers", "bases", "verify", "plan_file", "locks", "write", "diff", "check")}
+    own = {name: flags.pop(name) for name in _OWN}
     outputs = planned_outputs(flags.pop("output"))
     settings = gather(flags, os.environ)
     check_folders(outputs)
