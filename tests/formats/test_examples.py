@@ -17,7 +17,7 @@ import pytest
 
 from scanner.difference import WORSE, Difference, difference, failed
 from scanner.distribution import Finding, FindingKind
-from scanner.formats import differences, render
+from scanner.formats import FORMATS, differences, render
 from scanner.formats.text import Look
 from scanner.index import Evidence
 from tests.reports import SITE, a_line, a_report, an_example, verified_line
@@ -81,6 +81,49 @@ def test_the_example_of_the_page_is_real() -> None:
         docs = re.sub(r"```text\n.*?```\n", lambda _: block, docs, count=1, flags=re.DOTALL)
         (DOCS / "html.md").write_text(docs, "utf-8")
     assert block in docs
+
+
+def shown(name: str) -> tuple[str, str]:
+    """What ``docs/formats.md`` shows of a format: the language of its block, and the text."""
+    text = render([an_example()], name)
+    match name:
+        case "json":
+            line = next(one for one in json.loads(text)["distributions"] if one["integrity"] == "modified")
+            return "json", f"{json.dumps(line, indent=2)}\n"
+        case "yaml":
+            return "yaml", re.findall(r"^summary:\n(?: .*\n|- .*\n)+", text, re.MULTILINE)[0]
+        case "markdown":
+            return "markdown", text.partition("\n### Findings")[0] + "\n"
+        case "sarif":
+            results = json.loads(text)["runs"][0]["results"]
+            one = next(each for each in results if each["ruleId"] == "integrity-modified")
+            return "json", _short(one, "ruleId", "level", "message", "locations", "partialFingerprints")
+        case "cyclonedx":
+            return "json", _short(component(), "type", "name", "version", "purl", "hashes")
+        case "spdx":
+            return "json", _short(package(), "SPDXID", "name", "versionInfo", "checksums", "externalRefs")
+        case "html":
+            return "text", opened() + "\n"
+        case _:
+            return "text" if name == "table" else name, text
+
+
+def _short(value: Any, *keys: str) -> str:
+    return json.dumps({key: value[key] for key in keys if key in value}, indent=2) + "\n"
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_format_is_shown_with_a_real_example(name: str) -> None:
+    page = DOCS / "formats.md"
+    before, start, rest = page.read_text("utf-8").partition(f"<!-- {name}:start -->\n")
+    old, end, after = rest.partition(f"<!-- {name}:end -->")
+    assert end
+    language, text = shown(name)
+    block = f"````{language}\n{text}````\n"
+    if os.environ.get("CGSCAN_GOLDEN") == "write":
+        page.write_text(f"{before}{start}{block}{end}{after}", "utf-8")
+    else:
+        assert old == block
 
 
 def compared() -> str:
