@@ -5,17 +5,21 @@ All of it listens on 127.0.0.1 only.
 
 from __future__ import annotations
 
+import atexit
 import base64
 import contextlib
 import hashlib
 import html
 import json
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import httpx
@@ -293,6 +297,18 @@ class Devpi:
         return {"X-Devpi-Auth": secret, "Accept": "application/json"}
 
 
+@cache
+def _empty_devpi() -> Path:
+    """The folder of a server in which nothing is yet; made once, for that takes seconds."""
+    folder = tempfile.mkdtemp(prefix="cgscan-devpi-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    state = Path(folder) / "server"
+    init = [str(Path(sys.executable).parent / "devpi-init"), "--no-root-pypi", "--root-passwd", "test"]
+    command = [*init, "--serverdir", str(state)]
+    subprocess.run(command, check=True, capture_output=True, timeout=_READY_SECONDS)
+    return state
+
+
 @contextlib.contextmanager
 def devpi(folder: Path) -> Iterator[Devpi]:
     """An empty devpi server."""
@@ -301,8 +317,7 @@ def devpi(folder: Path) -> Iterator[Devpi]:
     if not server.exists():
         pytest.skip("devpi-server is not installed")
     state, port = folder / "server", free_port()
-    init = [str(bin_folder / "devpi-init"), "--serverdir", str(state), "--no-root-pypi", "--root-passwd", "test"]
-    subprocess.run(init, check=True, capture_output=True, timeout=_READY_SECONDS)
+    shutil.copytree(_empty_devpi(), state)
     command = [str(server), "--serverdir", str(state), "--host", "127.0.0.1", "--port", str(port)]
     url = f"http://127.0.0.1:{port}"
     with process(command, log=folder / "devpi.log", ready=answers(f"{url}/+api")):

@@ -246,7 +246,7 @@ def test_requirements(scene: Scene, tmp_path: Path, writer: str) -> None:
 # -- Poetry, PDM, Pipenv
 
 
-@pytest.mark.parametrize("name", ["poetry-1.8", "poetry-2.5"])
+@pytest.mark.parametrize("name", [pytest.param("poetry-1.8", marks=pytest.mark.large), "poetry-2.5"])
 def test_poetry_lock(scene: Scene, tmp_path: Path, name: str) -> None:
     source = f'[[tool.poetry.source]]\nname = "loop"\nurl = "{scene.index.url}"\npriority = "primary"\n'
     if name == "poetry-2.5":
@@ -323,6 +323,7 @@ def test_pdm_lock_of_another_source(scene: Scene, tmp_path: Path, capsys: pytest
         assert [row[5] for row in rows] == ["accepts"] * 3
 
 
+@pytest.mark.large
 def test_pipfile_lock(scene: Scene, tmp_path: Path) -> None:
     needs = "".join('{} = "=={}"\n'.format(*requirement.split("==")) for requirement in WANTED)
     source = f'[[source]]\nurl = "{scene.index.url}"\nverify_ssl = false\nname = "loop"\n'

@@ -195,7 +195,8 @@ def test_poetry(proxy: Proxy, tmp_path: Path) -> None:
         assert hashlib.sha256(wheel.read_bytes()).hexdigest() in locked, "a note of Poetry's would bring the old one"
 
 
-@pytest.mark.parametrize("name", [pytest.param("pdm-hishel-0", marks=pytest.mark.large), "pdm-hishel-1"])
+@pytest.mark.large
+@pytest.mark.parametrize("name", ["pdm-hishel-0", "pdm-hishel-1"])
 def test_pdm(proxy: Proxy, tmp_path: Path, name: str) -> None:
     pdm = tool(name) / "pdm"
     cache, home = tmp_path / "cache", tmp_path / "home"

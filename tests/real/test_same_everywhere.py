@@ -161,7 +161,13 @@ def _served_by_devpi(stock: Stock, folder: Path) -> Iterator[dict[str, str]]:
         yield {name: server.simple(name) for name in ("chainguard", "pypi")}
 
 
-@pytest.mark.parametrize("serve", [_served_by_nginx, _served_by_devpi], ids=["nginx", "devpi"])
+@pytest.mark.parametrize(
+    "serve",
+    [
+        pytest.param(_served_by_nginx, id="nginx"),
+        pytest.param(_served_by_devpi, id="devpi", marks=pytest.mark.large),
+    ],
+)
 def test_an_index(
     serve: Callable[[Stock, Path], Iterator[dict[str, str]]],
     stock: Stock,
