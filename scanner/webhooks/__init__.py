@@ -20,9 +20,11 @@ from __future__ import annotations
 from scanner.webhooks.events import Accepted, Answered, Event, Ignored, Outcome, Pushed, Refused
 from scanner.webhooks.keys import Fetch, Fetched, Keys
 from scanner.webhooks.receiving import handshake, receive
+from scanner.webhooks.settings import WEBHOOK_KEYS, file_webhooks
 from scanner.webhooks.source import Auth, Kind, Place, WebhookSource, armed, is_loopback
 
 __all__ = [
+    "WEBHOOK_KEYS",
     "Accepted",
     "Answered",
     "Auth",
@@ -38,6 +40,7 @@ __all__ = [
     "Refused",
     "WebhookSource",
     "armed",
+    "file_webhooks",
     "handshake",
     "is_loopback",
     "receive",

@@ -177,8 +177,8 @@ def armed(
 ) -> tuple[WebhookSource, ...]:
     """The sources with their secrets, ready for a service that listens at the address ``bound_to``.
 
-    :class:`scanner.errors.ConfigError` with every variable that is not set, empty or no printable ASCII, and every source that needs no
-    secret while not only this machine can reach it.
+    :class:`scanner.errors.ConfigError` with every variable that is not set, empty or no printable ASCII, and every
+    source that needs no secret while not only this machine can reach it.
     """
     faults = [fault for source in sources for fault in _faults(source, environment, bound_to)]
     if faults:
