@@ -21,9 +21,10 @@ from scanner.webhooks.events import Accepted, Answered, Event, Ignored, Outcome,
 from scanner.webhooks.keys import Fetch, Fetched, Keys
 from scanner.webhooks.receiving import handshake, receive
 from scanner.webhooks.settings import WEBHOOK_KEYS, file_webhooks
-from scanner.webhooks.source import Auth, Kind, Place, WebhookSource, armed, is_loopback
+from scanner.webhooks.source import OFFERS, Auth, Kind, Place, WebhookSource, armed, is_loopback
 
 __all__ = [
+    "OFFERS",
     "WEBHOOK_KEYS",
     "Accepted",
     "Answered",
