@@ -145,7 +145,15 @@ _WEBHOOK: Final[Mapping[str, tuple[str, Schema]]] = {
     ),
     "origins": ("Who may ask with OPTIONS whether it may send.", _HOST),
     "reference": ("Where the name of the image stands: data.image.", {"type": "string", "pattern": f"^{WHERE}$"}),
-    "body": ("The size of the largest request.", {"type": "integer", "minimum": 1, "maximum": 32 * MIB}),
+    "body": (
+        "The size of the largest request.",
+        {
+            "oneOf": [
+                {"type": "integer", "minimum": 1, "maximum": 32 * MIB},
+                {"type": "string", "pattern": "^[1-9][0-9]{0,4} ?(KiB|MiB)$"},
+            ]
+        },
+    ),
 }
 _LISTS: Final[Mapping[str, int]] = {"known_as": 1000, "repositories": 1000, "origins": 1000, "secret_env": MOST_SECRETS}
 

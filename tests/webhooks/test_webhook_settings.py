@@ -85,7 +85,10 @@ def test_a_file_has_its_sources(tmp_path: Path) -> None:
         ({"kind": "nexus"}, "registries: is missing"),
         ({"kind": "dockerhub"}, "registry: is docker.io for this kind"),
         ({"kind": "google", "secret_env": None}, "audience: is missing"),
-        ({"kind": "google", "secret_env": None, "keys_url": "http://keys.example/"}, "keys_url: must be a URL of https"),
+        (
+            {"kind": "google", "secret_env": None, "keys_url": "http://keys.example/"},
+            "keys_url: must be a URL of https",
+        ),
     ],
     ids=str,
 )
