@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from scanner.digest import Digest
-from scanner.webhooks import Accepted, Answered, Ignored, Kind, Outcome, Pushed, Refused, handshake, receive
+from scanner.webhooks import Accepted, Answered, Ignored, Kind, Outcome, Place, Pushed, Refused, handshake, receive
 from tests.webhooks.payloads import (
     AZURE_EVENT,
     CHILD,
@@ -235,6 +236,16 @@ def test_a_repository_is_one_or_ignored(repository: str) -> None:
     assert "no name of an image" in why or "too long" in why
     assert why.isascii()
     assert why.isprintable()
+
+
+def test_a_part_does_not_reach_into_the_next() -> None:
+    sample = SAMPLES["distribution"].changed("events", 0, "target", "tag", to=...)
+    assert "no name" in reason(sample.changed("events", 0, "target", "repository", to="team/web:2"))
+    bare = replace(SAMPLES["acr"].source, registry=Place(host="registry"), known_as=("acme.azurecr.io",))
+    headers, _ = SAMPLES["acr"].signed()
+    found = receive(bare, headers, SAMPLES["acr"].body, now=NOW)
+    assert isinstance(found, Accepted)
+    assert not found.pushes, "registry/team/web would be an image of Docker Hub"
 
 
 @pytest.mark.parametrize(
