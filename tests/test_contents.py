@@ -93,7 +93,6 @@ def test_the_import_reader_sees_every_form() -> None:
         ("sigstore", {"signatures"}),
         ("cryptography", {"signatures", "signing"}),
         ("securesystemslib", {"signing"}),
-        ("cryptography", {"signatures"}),
         ("jwt", {"webhooks"}),
     ],
 )

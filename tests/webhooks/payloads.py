@@ -95,7 +95,7 @@ class Sample:
         return {**self.headers, header: made[form]}, None
 
 
-DISTRIBUTION_EVENT = {
+DISTRIBUTION_EVENT: dict[str, Any] = {
     "id": "b415bed3-7546-4460-ae2f-4ed6f9d6624c",
     "timestamp": "2026-11-22T15:45:51.52Z",
     "action": "push",
@@ -126,7 +126,7 @@ HARBOR_DATA = {
         "repo_type": "private",
     },
 }
-PACKAGE = {
+PACKAGE: dict[str, Any] = {
     "name": "Web",
     "namespace": "team",
     "ecosystem": "CONTAINER",

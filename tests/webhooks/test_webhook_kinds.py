@@ -300,9 +300,9 @@ def test_pushes_by_digest_are_taken_where_they_are_wanted() -> None:
 
 
 def test_the_images_of_an_index_are_the_indexs() -> None:
-    target = {**DISTRIBUTION_EVENT["target"], "mediaType": OCI + "index.v1+json"}  # type: ignore[dict-item]
+    target: dict[str, Any] = {**DISTRIBUTION_EVENT["target"], "mediaType": OCI + "index.v1+json"}
     target["references"] = [{"mediaType": OCI + "manifest.v1+json", "size": 1, "digest": CHILD}]
-    child = {**DISTRIBUTION_EVENT["target"], "digest": CHILD}  # type: ignore[dict-item]
+    child = {**DISTRIBUTION_EVENT["target"], "digest": CHILD}
     del child["tag"]
     events = [{**DISTRIBUTION_EVENT, "target": child}, {**DISTRIBUTION_EVENT, "target": target}]
     sample = SAMPLES["distribution"].changed("events", to=events)
@@ -331,7 +331,7 @@ def test_every_tag_of_quay_is_a_push() -> None:
 def test_github_tells_less_at_times() -> None:
     sample = SAMPLES["github"].changed("package", "package_version", "container_metadata", to=None)
     assert "without a tag" in reason(sample)
-    assert PACKAGE["package_version"]["container_metadata"]  # type: ignore[index]
+    assert PACKAGE["package_version"]["container_metadata"]
 
 
 def test_docker_hubs_own_images_have_a_library() -> None:

@@ -167,7 +167,8 @@ def test_the_schema_takes_what_the_program_takes() -> None:
         taken(whole)
         whole.pop("keys_url", None)  # of the test's own server
         assert told_by_schema([whole]) == []
-    for change in ({"auth": "hmac"}, {"kind": "x"}, {"secret_env": []}, {"registry": "https://x"}, {"none": 1}):
+    wrong: list[dict[str, Any]] = [{"auth": "hmac"}, {"kind": "x"}, {"secret_env": []}, {"registry": "https://x"}]
+    for change in [*wrong, {"none": 1}]:
         assert told_by_schema([{**A_SOURCE, **change}])
         assert faults_of([{**A_SOURCE, **change}])
 
