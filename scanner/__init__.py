@@ -122,6 +122,7 @@ Putting together
     values          one setting as a person writes it -> what it means
     sections        mappings of a configuration file, and keys that are none
     entries         the indexes of a configuration file and of the command line -> IndexSpec
+    webhooks        what a registry posts when an image is pushed: is it the registry's, and which image of ours
     config          flags, environment, file -> one frozen Settings
     configschema    the settings as a JSON Schema, for editors
     run             settings -> reports -> outputs

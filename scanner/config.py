@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from scanner.attestation import CHAINGUARD, Signer, read_signers
 from scanner.entries import asked_indexes, file_indexes, is_there
@@ -47,6 +47,9 @@ from scanner.values import (
     shown,
 )
 
+if TYPE_CHECKING:
+    from scanner.webhooks import WebhookSource
+
 FILE_NAME: Final = "cgscan.yaml"
 _TABLE: Final = (Output(format="table"),)
 
@@ -74,6 +77,7 @@ class Settings:
     cache_dir: Path | None = None
     vex: str | None = None
     jobs: int = 4
+    webhooks: tuple[WebhookSource, ...] = ()
     file: Path | None = None
 
 
@@ -140,6 +144,8 @@ SETTINGS: Final = (
 )
 SIGNERS: Final = "identities"
 """The key of whose signatures count: several lines each, so only in the file."""
+WEBHOOKS: Final = "webhooks"
+"""The key of who may post to ``cgscan serve``: the same."""
 _POLICY: Final = tuple(setting for setting in SETTINGS if (setting.file or "").startswith("policy."))
 
 
@@ -181,7 +187,7 @@ def _settled(
     values: Mapping[str, Any], specs: tuple[IndexSpec, ...], file: Path | None, environment: Mapping[str, str]
 ) -> Settings:
     same = ["platform", "ca_file", "authfile", "offline", "prove", "attestations", "trust_root", "signers", "lazy"]
-    same += ["check_bytecode", "jobs"]
+    same += ["check_bytecode", "jobs", "webhooks"]
     policy = {key: values[key] for key in ("min_coverage", "min_evidence") if key in values}
     return Settings(
         indexes=specs,
@@ -334,7 +340,7 @@ def _tree(file: Path, faults: list[str]) -> Mapping[object, Any]:
 def _from_file(file: Path, faults: list[str], *, may_run: bool) -> dict[str, Any]:
     tree = _tree(file, faults)
     paths = [setting.file.partition(".") for setting in SETTINGS if setting.file]
-    check_keys(tree, [SIGNERS, *(head for head, _, _ in paths)], "", faults)
+    check_keys(tree, [SIGNERS, WEBHOOKS, *(head for head, _, _ in paths)], "", faults)
     for section in ("policy", "registries"):
         below = mapping(tree.get(section), section, faults)
         check_keys(below, [tail for head, _, tail in paths if head == section], section, faults)
@@ -347,6 +353,10 @@ def _from_file(file: Path, faults: list[str], *, may_run: bool) -> dict[str, Any
     values = _read_all(rows, faults, file.parent)
     values["index"] = file_indexes(tree.get("indexes"), file.parent, faults, may_run=may_run)
     values["limit"] = _file_limits(tree.get("limits"), faults)
+    if tree.get(WEBHOOKS) is not None:
+        from scanner.webhooks import file_webhooks  # noqa: PLC0415 - only a service has them
+
+        values["webhooks"] = file_webhooks(tree[WEBHOOKS], faults)
     if tree.get(SIGNERS) is not None:
         values["signers"], wrong = read_signers(tree[SIGNERS], SIGNERS)
         faults.extend(wrong)

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from scanner.config import SETTINGS, SIGNERS, Setting
+from scanner.config import SETTINGS, SIGNERS, WEBHOOKS, Setting
 from scanner.entries import INDEX_KEYS
 from scanner.formats import FORMATS
 from scanner.index import Evidence, Role
 from scanner.indexes.kinds import KINDS
-from scanner.limits import DEFAULT_LIMITS
+from scanner.limits import DEFAULT_LIMITS, MIB
 from scanner.policy import ALLOWED
 from scanner.values import (
     ATTESTATIONS,
@@ -51,6 +51,9 @@ from scanner.values import (
     as_url_without_secrets,
     as_variable,
 )
+from scanner.webhooks import OFFERS, WEBHOOK_KEYS, Auth, Kind
+from scanner.webhooks.settings import HEADER, PATTERN, PLACE, WHERE
+from scanner.webhooks.source import MOST_SECRETS
 
 Schema = dict[str, Any]
 
@@ -109,7 +112,50 @@ _SECTIONS: Final[Mapping[str, str]] = {
     "limits": "Bounds on hostile input.",
     "registries": "How image registries are asked.",
     SIGNERS: "Whose signatures count, in place of Chainguard's.",
+    WEBHOOKS: "Who may post to 'cgscan serve' that an image was pushed.",
 }
+_PLACE: Final[Schema] = {"type": "string", "pattern": f"^{PLACE}$"}
+_HOST: Final[Schema] = {"type": "string", "pattern": f"^{HOST}$"}
+_VARIABLE: Final[Schema] = {"type": "string", "pattern": f"^{VARIABLE}$"}
+_WEBHOOK: Final[Mapping[str, tuple[str, Schema]]] = {
+    "name": ("Its address is /webhooks/NAME.", {"type": "string", "pattern": f"^{NAME}$"}),
+    "kind": ("Who posts.", {"enum": [kind.value for kind in Kind]}),
+    "registry": ("HOST[:PORT][/PATH] where images are fetched, whatever a payload says.", _PLACE),
+    "registries": (
+        "The same for each repository of a manager.",
+        {
+            "type": "object",
+            "minProperties": 1,
+            "propertyNames": {"pattern": f"^{NAME}$"},
+            "additionalProperties": _PLACE,
+        },
+    ),
+    "known_as": ("Other hosts by which a payload may call the registry.", _HOST),
+    "repositories": ("Patterns of repositories; all without them.", {"type": "string", "pattern": f"^{PATTERN}$"}),
+    "untagged": ("Take pushes without a tag too.", {"type": "boolean"}),
+    "auth": ("How a request shows who sends it.", {"enum": [auth.value for auth in Auth]}),
+    "secret_env": ("The environment variables that hold the secret; several while it is changed.", _VARIABLE),
+    "username_env": ("The environment variable that holds the user's name, for auth basic.", _VARIABLE),
+    "header": ("The header, where it is another than the usual.", {"type": "string", "pattern": f"^{HEADER}$"}),
+    "audience": ("The audience of Google's tokens.", {"type": "string", "pattern": f"^{_LINE}$"}),
+    "email": ("The service account that pushes.", {"type": "string", "pattern": f"^{_LINE}$"}),
+    "keys_url": (
+        "Where Google's keys are.",
+        {"type": "string", "pattern": r"^https://[^@/\u0000-\u0020]+/[^\u0000-\u0020]*$"},
+    ),
+    "origins": ("Who may ask with OPTIONS whether it may send.", _HOST),
+    "reference": ("Where the name of the image stands: data.image.", {"type": "string", "pattern": f"^{WHERE}$"}),
+    "body": (
+        "The size of the largest request.",
+        {
+            "oneOf": [
+                {"type": "integer", "minimum": 1, "maximum": 32 * MIB},
+                {"type": "string", "pattern": "^[1-9][0-9]{0,4} ?(KiB|MiB)$"},
+            ]
+        },
+    ),
+}
+_LISTS: Final[Mapping[str, int]] = {"known_as": 1000, "repositories": 1000, "origins": 1000, "secret_env": MOST_SECRETS}
 
 
 def schema(said: Mapping[str, str]) -> Schema:
@@ -122,6 +168,7 @@ def schema(said: Mapping[str, str]) -> Schema:
             place[key or section] = _with(said.get(setting.name), _of_setting(setting))
     properties["indexes"] = {"description": _SECTIONS["indexes"], "type": "array", "items": _index()}
     properties[SIGNERS] = {"description": _SECTIONS[SIGNERS], "type": "array", "minItems": 1, "items": _signer()}
+    properties[WEBHOOKS] = {"description": _SECTIONS[WEBHOOKS], "type": "array", "items": _webhook()}
     properties["limits"] = _object(dict(_limits()), description=_SECTIONS["limits"])
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -172,6 +219,24 @@ def _signer() -> Schema:
         **_object(properties, required=["issuer"]),
         "oneOf": [{"required": ["identity"]}, {"required": ["pattern"]}],
     }
+
+
+def _webhook() -> Schema:
+    """One source: what needs its kind to be judged is left to the program, but for the ways to show who sends."""
+    properties: Schema = {}
+    for key in WEBHOOK_KEYS:
+        words, form = _WEBHOOK[key]
+        if key in _LISTS:
+            form = {"oneOf": [form, {"type": "array", "items": form, "minItems": 1, "maxItems": _LISTS[key]}]}
+        properties[key] = {"description": words, **form}
+    ways = [
+        {
+            "if": {"properties": {"kind": {"const": kind.value}}},
+            "then": {"properties": {"auth": {"enum": [way.value for way in (*offer.ways, Auth.NONE)]}}},
+        }
+        for kind, offer in OFFERS.items()
+    ]
+    return {**_object(properties, required=["name", "kind"]), "allOf": ways}
 
 
 def _built_upstream() -> Schema:

@@ -103,15 +103,26 @@ def decoded(kind: type[T], value: object, reading: Reading, where: str = "") -> 
         reading.fault(where, "is no object")
         return None
     before = len(reading.faults)
-    known = {part.name: part for part in fields(kind)}  # type: ignore[arg-type]
+    known = {_key(part): part for part in fields(kind)}  # type: ignore[arg-type]
     if reading.strict:
         for key in value.keys() - known.keys():
             reading.fault(_below(where, ascii(key)[1:-1][:80]), "there is no such key")
     hints = _hints(typing.cast("Any", kind), tuple(reading.names.items()))
-    found = {name: _field(part, hints[name], value, reading, _below(where, name)) for name, part in known.items()}
+    found = {
+        part.name: _field(part, hints[part.name], value, reading, _below(where, key)) for key, part in known.items()
+    }
     if len(reading.faults) > before:
         return None
     return kind(**found)
+
+
+def named(key: str) -> Mapping[str, str]:
+    """The metadata of a field whose key in the document is no name of Python's: ``field(metadata=named("a-b"))``."""
+    return {"key": key}
+
+
+def _key(part: Field[Any]) -> str:
+    return str(part.metadata.get("key", part.name))
 
 
 @lru_cache(256)
@@ -124,8 +135,8 @@ def _below(where: str, name: str) -> str:
 
 
 def _field(part: Field[Any], hint: Any, value: Mapping[str, Any], reading: Reading, where: str) -> Any:
-    if part.name in value:
-        return _value(hint, value[part.name], reading, where)
+    if _key(part) in value:
+        return _value(hint, value[_key(part)], reading, where)
     if part.name in reading.absent:
         return reading.absent[part.name]
     if part.default is not MISSING:

@@ -34,7 +34,7 @@ def check_keys(tree: Mapping[object, Any], known: Iterable[str], where: str, fau
             continue
         path = f"{where}.{shown(key)}" if where else shown(key)
         if str(key).lower() in _SECRETS:
-            better = _SECRETS[str(key).lower()]
+            better = "secret_env" if "secret_env" in names else _SECRETS[str(key).lower()]
             faults.append(
                 f"{path}: files are copied and committed, so this one holds no secret; write {better}: VARIABLE"
             )

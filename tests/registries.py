@@ -331,8 +331,12 @@ def docker_registry(
     passwords: Path | None = None,
     tokens: tuple[str, TokenServer] | None = None,
     certificate: Certificate | None = None,
+    notifications: Mapping[str, Any] | None = None,
 ) -> Iterator[str]:
-    """Debian's registry with its data in ``folder``; gives ``127.0.0.1:PORT``. ``tokens`` has the realm's URL."""
+    """Debian's registry with its data in ``folder``; gives ``127.0.0.1:PORT``. ``tokens`` has the realm's URL.
+
+    ``notifications`` is that section of its configuration.
+    """
     program = needed("docker-registry")
     folder.mkdir(parents=True, exist_ok=True)
     host = f"127.0.0.1:{free_port()}"
@@ -341,6 +345,8 @@ def docker_registry(
         http["tls"] = {"certificate": str(certificate.path), "key": str(certificate.key)}
     storage = {"filesystem": {"rootdirectory": str(folder / "data")}, "delete": {"enabled": True}}
     settings: dict[str, Any] = {"version": "0.1", "log": {"level": "error"}, "storage": storage, "http": http}
+    if notifications:
+        settings["notifications"] = notifications
     if passwords:
         settings["auth"] = {"htpasswd": {"realm": "test", "path": str(passwords)}}
     if tokens:

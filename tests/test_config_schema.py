@@ -18,7 +18,7 @@ from hypothesis_jsonschema import from_schema
 import scanner
 from scanner.cli import commands, main
 from scanner.cli.config import text
-from scanner.config import SETTINGS, SIGNERS, gather
+from scanner.config import SETTINGS, SIGNERS, WEBHOOKS, gather
 from scanner.entries import INDEX_KEYS
 from scanner.errors import ConfigError
 from scanner.values import LIMITS
@@ -27,7 +27,7 @@ from tests.test_config import FULL, WRONG
 SHIPPED = Path(scanner.__file__).parent / "config.schema.json"
 DOCS = Path(__file__).parent.parent / "docs"
 SCHEMA: dict[str, Any] = json.loads(SHIPPED.read_text(encoding="utf-8"))
-SECTIONS = ("indexes", "limits", SIGNERS)
+SECTIONS = ("indexes", "limits", SIGNERS, WEBHOOKS)
 """What is no setting of its own."""
 
 
@@ -65,13 +65,20 @@ def test_the_whole_file_holds() -> None:
 
 
 @pytest.mark.parametrize(
-    "page", [DOCS / "configuration.md", DOCS / "offline.md", DOCS / "attested.md", *(DOCS / "managers").glob("*.md")]
+    "page",
+    [
+        DOCS / "configuration.md",
+        DOCS / "offline.md",
+        DOCS / "attested.md",
+        DOCS / "webhooks.md",
+        *(DOCS / "managers").glob("*.md"),
+    ],
 )
 def test_what_the_pages_say_holds(page: Path) -> None:
     quoted = [
         one
         for one in re.findall(r"```yaml\n(.*?)```", page.read_text(), re.DOTALL)
-        if "role:" in one or f"{SIGNERS}:" in one
+        if "role:" in one or f"{SIGNERS}:" in one or one.startswith(f"{WEBHOOKS}:")
     ]
     documents = [yaml.safe_load(one) for one in quoted]
     assert documents
@@ -120,7 +127,7 @@ def test_both_refuse(change: dict[str, Any], tmp_path: Path) -> None:
         gather({"config": str(file)}, {})
 
 
-PARTS = {key: one for key, one in SCHEMA["properties"].items() if key not in ("indexes", SIGNERS)}
+PARTS = {key: one for key, one in SCHEMA["properties"].items() if key not in ("indexes", SIGNERS, WEBHOOKS)}
 ENTRY = {
     key: one
     for key, one in SCHEMA["properties"]["indexes"]["items"]["properties"].items()

@@ -93,6 +93,7 @@ def test_the_import_reader_sees_every_form() -> None:
         ("sigstore", {"signatures"}),
         ("cryptography", {"signatures", "signing"}),
         ("securesystemslib", {"signing"}),
+        ("jwt", {"webhooks"}),
     ],
 )
 def test_libraries_have_one_place(library: str, places: set[str]) -> None:
