@@ -5,6 +5,7 @@
 #   make test [ARGS="-k config"]        the tests
 #   make test-real                      those that build dozens of real projects from PyPI; a quarter of an hour at first
 #   make truth SEED=7                   cgscan's word against a corpus of real projects whose truth is known
+#   make kills                          the service, killed 20 times under 200 pushes, 50 times over; hours
 #   make lint                           ruff and mypy
 #   make dev                            a .venv to work in, with the cgscan command
 #   make bench [ARGS="--only second"]   cgscan beside its peers and the floor of the hardware; writes docs/performance.md
@@ -31,7 +32,7 @@ OWN_SCAN := '$(IMAGE)' $(if $(INDEX),--index '$(INDEX)') $(if $(UPSTREAM),--upst
 COMPILE := uv pip compile pyproject.toml --no-config --default-index https://pypi.org/simple --quiet --upgrade \
 	--universal --python-version 3.11 --generate-hashes --custom-compile-command 'make lock'
 
-.PHONY: dev lint test test-real truth bench bench-small profile fixtures docs scan lock clean
+.PHONY: dev lint test test-real kills truth bench bench-small profile fixtures docs scan lock clean
 
 scan: $(VENV)/.run $(if $(IMAGE),,fixtures)
 	$(CGSCAN) scan $(if $(IMAGE),$(OWN_SCAN),$(DEMO_SCAN)) $(ARGS)
@@ -57,6 +58,9 @@ test: $(VENV)/.dev
 test-real: $(VENV)/.dev
 	$(BIN)/python -m pytest -n auto -m real $(ARGS)
 
+kills: $(VENV)/.dev
+	$(BIN)/python -m pytest -m 'real and large' tests/service/test_kills.py $(ARGS)
+
 truth: $(VENV)/.dev
 	$(BIN)/python -m fixtures.truth --seed $(SEED) --out build/truth $(ARGS)
 
@@ -71,7 +75,7 @@ dev: $(VENV)/.dev
 lock: $(VENV)/.dev
 	$(BIN)/$(COMPILE) --output-file requirements/run.txt
 	$(BIN)/$(COMPILE) --extra attest --extra attested --output-file requirements/image.txt
-	$(BIN)/$(COMPILE) --group dev --output-file requirements/dev.txt
+	$(BIN)/$(COMPILE) --group dev --extra serve --output-file requirements/dev.txt
 
 clean:
 	rm -rf build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -123,6 +123,7 @@ Putting together
     sections        mappings of a configuration file, and keys that are none
     entries         the indexes of a configuration file and of the command line -> IndexSpec
     webhooks        what a registry posts when an image is pushed: is it the registry's, and which image of ours
+    serving         the section serve of a configuration file
     config          flags, environment, file -> one frozen Settings
     configschema    the settings as a JSON Schema, for editors
     run             settings -> reports -> outputs
@@ -137,6 +138,8 @@ Putting together
     purging         what is to be deleted -> deletions one after the other, and how each ended
     vouching        reports -> attestations: stated, signed, attached to their images
     verifying       a target or a file, and keys -> what its attestations are worth
+    results         the service's tables: jobs, reports, what is asked across them
+    service         webhooks, queue, workers, API
     display         progress on a terminal
     cli             parse, call, print, exit status
 """

@@ -144,6 +144,8 @@ SETTINGS: Final = (
 )
 SIGNERS: Final = "identities"
 """The key of whose signatures count: several lines each, so only in the file."""
+SERVE: Final = "serve"
+"""The section that :mod:`scanner.serving` reads."""
 WEBHOOKS: Final = "webhooks"
 """The key of who may post to ``cgscan serve``: the same."""
 _POLICY: Final = tuple(setting for setting in SETTINGS if (setting.file or "").startswith("policy."))
@@ -340,7 +342,7 @@ def _tree(file: Path, faults: list[str]) -> Mapping[object, Any]:
 def _from_file(file: Path, faults: list[str], *, may_run: bool) -> dict[str, Any]:
     tree = _tree(file, faults)
     paths = [setting.file.partition(".") for setting in SETTINGS if setting.file]
-    check_keys(tree, [SIGNERS, WEBHOOKS, *(head for head, _, _ in paths)], "", faults)
+    check_keys(tree, [SIGNERS, WEBHOOKS, SERVE, *(head for head, _, _ in paths)], "", faults)
     for section in ("policy", "registries"):
         below = mapping(tree.get(section), section, faults)
         check_keys(below, [tail for head, _, tail in paths if head == section], section, faults)

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from scanner.config import SETTINGS, SIGNERS, WEBHOOKS, Setting
+from scanner.config import SERVE, SETTINGS, SIGNERS, WEBHOOKS, Setting
 from scanner.entries import INDEX_KEYS
 from scanner.formats import FORMATS
 from scanner.index import Evidence, Role
 from scanner.indexes.kinds import KINDS
 from scanner.limits import DEFAULT_LIMITS, MIB
 from scanner.policy import ALLOWED
+from scanner.serving import RIGHTS
 from scanner.values import (
     ATTESTATIONS,
     COUNTS,
@@ -112,6 +113,7 @@ _SECTIONS: Final[Mapping[str, str]] = {
     "limits": "Bounds on hostile input.",
     "registries": "How image registries are asked.",
     SIGNERS: "Whose signatures count, in place of Chainguard's.",
+    SERVE: "How 'cgscan serve' and 'cgscan worker' run.",
     WEBHOOKS: "Who may post to 'cgscan serve' that an image was pushed.",
 }
 _PLACE: Final[Schema] = {"type": "string", "pattern": f"^{PLACE}$"}
@@ -155,6 +157,53 @@ _WEBHOOK: Final[Mapping[str, tuple[str, Schema]]] = {
         },
     ),
 }
+_TOKEN: Final[Schema] = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["name"],
+    "properties": {
+        "name": {"description": "Whose it is.", "type": "string", "pattern": f"^{NAME}$"},
+        "rights": {
+            "description": "What it may.",
+            "type": "array",
+            "minItems": 1,
+            "items": {"enum": list(RIGHTS)},
+            "default": ["read"],
+        },
+        "sha256": {"description": "The digest of the token.", "type": "string", "pattern": "^[0-9a-f]{64}$"},
+        "token_env": {"description": "The environment variable that holds it.", **_VARIABLE},
+    },
+    "oneOf": [{"required": ["sha256"]}, {"required": ["token_env"]}],
+}
+_SERVE: Final[Mapping[str, tuple[str, Schema | None]]] = {
+    "listen": (
+        "HOST:PORT to listen at.",
+        {"type": "string", "pattern": r"^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+):[0-9]{1,4}$"},
+    ),
+    "folder": ("Where the SQLite files are; it starts at this file's folder.", _FORMS[as_path]),
+    "database": ("A PostgreSQL in place of SQLite, without its password.", None),
+    "queue": ("A Redis in place of SQLite, without its password.", None),
+    "tokens": ("Who may use the API.", {"type": "array", "items": _TOKEN}),
+    "registries": ("Which registries the API may have scanned; all without it.", {"type": "array", "items": _HOST}),
+    "workers": ("Scans at once in one process.", {"type": "integer", "minimum": 1, "maximum": 64}),
+    "attempts": ("How often a scan is tried.", {"type": "integer", "minimum": 1, "maximum": 20}),
+    "lease_seconds": (
+        "After such a silence a worker's job is another's.",
+        {"type": "number", "minimum": 1, "maximum": 3600},
+    ),
+    "scan_seconds": ("The longest that a scan may take.", {"type": "number", "minimum": 1, "maximum": 86_400}),
+    "scan_memory": ("The address space of a scan.", None),
+    "most_waiting": ("Jobs that may wait.", {"type": "integer", "minimum": 1, "maximum": 10_000_000}),
+    "body": ("The size of the largest request.", None),
+    "fresh_hours": (
+        "After so long the indexes are taken to have changed.",
+        {"type": "number", "minimum": 0.001, "maximum": 8784},
+    ),
+    "keep_days": (
+        "How long reports that are not the newest are kept.",
+        {"type": "number", "minimum": 1, "maximum": 36_600},
+    ),
+}
 _LISTS: Final[Mapping[str, int]] = {"known_as": 1000, "repositories": 1000, "origins": 1000, "secret_env": MOST_SECRETS}
 
 
@@ -168,6 +217,7 @@ def schema(said: Mapping[str, str]) -> Schema:
             place[key or section] = _with(said.get(setting.name), _of_setting(setting))
     properties["indexes"] = {"description": _SECTIONS["indexes"], "type": "array", "items": _index()}
     properties[SIGNERS] = {"description": _SECTIONS[SIGNERS], "type": "array", "minItems": 1, "items": _signer()}
+    properties[SERVE] = _object(dict(_serve()), description=_SECTIONS[SERVE])
     properties[WEBHOOKS] = {"description": _SECTIONS[WEBHOOKS], "type": "array", "items": _webhook()}
     properties["limits"] = _object(dict(_limits()), description=_SECTIONS["limits"])
     return {
@@ -237,6 +287,16 @@ def _webhook() -> Schema:
         for kind, offer in OFFERS.items()
     ]
     return {**_object(properties, required=["name", "kind"]), "allOf": ways}
+
+
+def _serve() -> Iterator[tuple[str, Schema]]:
+    """The service's section."""
+    url = {"type": "string", "pattern": r"^[a-z+]+://[^:@/\u0000-\u0020]*(:[0-9]+)?(/[^\u0000-\u0020]*)?$"}
+    size = {
+        "oneOf": [{"type": "integer", "minimum": 1}, {"type": "string", "pattern": "^[1-9][0-9]{0,9} ?(KiB|MiB|GiB)$"}]
+    }
+    for key, (words, form) in _SERVE.items():
+        yield key, {"description": words, **(form or (url if key in ("database", "queue") else size))}
 
 
 def _built_upstream() -> Schema:

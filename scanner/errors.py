@@ -15,6 +15,7 @@
     │   ├── MalformedArchive         a layer or archive that is none
     │   └── LimitExceeded            more than the limits allow
     ├── DatabaseUnreadable           a package database in the target that is none, or a damaged one
+    ├── DatabaseFailed               the service's database has not done what was asked
     ├── NotDeleted                   an entry of a cache was left alone: none, in use, not to be written
     └── IndexFailure                  one question to an index has no answer
         ├── IndexUnavailable         unreachable, refused, timed out, offline
@@ -94,6 +95,10 @@ class LimitExceeded(UntrustedContent):
 
 class DatabaseUnreadable(CgscanError):
     """A package database in the target that is none, or a damaged one: a finding, the scan goes on."""
+
+
+class DatabaseFailed(CgscanError):
+    """The service's database has not done what was asked: not reachable, full, locked for too long."""
 
 
 class NotDeleted(CgscanError):

@@ -13,6 +13,8 @@ from typing import Final
 CHAINGUARD_USER: Final = "CHAINGUARD_PYTHON_IDENTITY_ID"
 CHAINGUARD_TOKEN: Final = "CHAINGUARD_PYTHON_TOKEN"  # noqa: S105 - a variable's name
 KEY_PASSWORD: Final = "CGSCAN_KEY_PASSWORD"  # noqa: S105
+DATABASE: Final = "CGSCAN_DATABASE"
+QUEUE: Final = "CGSCAN_QUEUE"
 COMPLETE: Final = "_CGSCAN_COMPLETE"
 """Set by completion scripts alone, for the process that they ask; nobody else sets it."""
 
@@ -37,6 +39,8 @@ KNOWN: Final = (
     Known(name="SSL_CERT_FILE", purpose="certificates that are trusted, instead of the system's", asking=True),
     Known(name="SSL_CERT_DIR", purpose="a folder of such certificates, where SSL_CERT_FILE is not set", asking=True),
     Known(name=KEY_PASSWORD, purpose="password of the private key of cgscan attest"),
+    Known(name=DATABASE, purpose="the URL of the database of cgscan serve"),
+    Known(name=QUEUE, purpose="the URL of the Redis of cgscan serve"),
     Known(name="DOCKER_AUTH_CONFIG", purpose="credentials of registries, as the text of a docker config.json"),
     Known(name="REGISTRY_AUTH_FILE", purpose="the file of credentials of registries that podman and skopeo use"),
     Known(name="DOCKER_CONFIG", purpose="the folder of docker's config.json, instead of ~/.docker"),
@@ -48,6 +52,7 @@ KNOWN: Final = (
     Known(name="XDG_RUNTIME_DIR", purpose="the folder of podman's socket and of its credentials"),
     Known(name="XDG_CONFIG_HOME", purpose="the folder of cgscan/cgscan.yaml and containers/, instead of ~/.config"),
     Known(name="XDG_CACHE_HOME", purpose="the folder of cgscan's cache and of tools' caches, instead of ~/.cache"),
+    Known(name="XDG_DATA_HOME", purpose="the folder of what cgscan serve keeps, instead of ~/.local/share"),
     Known(name="HOME", purpose="where the folders above are, unless they are set"),
     Known(name="PATH", purpose="where credential helpers are looked for"),
     Known(name="PIP_CACHE_DIR", purpose="the cache of pip, for cgscan purge --local"),

@@ -18,16 +18,17 @@ from hypothesis_jsonschema import from_schema
 import scanner
 from scanner.cli import commands, main
 from scanner.cli.config import text
-from scanner.config import SETTINGS, SIGNERS, WEBHOOKS, gather
+from scanner.config import SERVE, SETTINGS, SIGNERS, WEBHOOKS, gather
 from scanner.entries import INDEX_KEYS
 from scanner.errors import ConfigError
+from scanner.serving import KEYS, serving_of
 from scanner.values import LIMITS
 from tests.test_config import FULL, WRONG
 
 SHIPPED = Path(scanner.__file__).parent / "config.schema.json"
 DOCS = Path(__file__).parent.parent / "docs"
 SCHEMA: dict[str, Any] = json.loads(SHIPPED.read_text(encoding="utf-8"))
-SECTIONS = ("indexes", "limits", SIGNERS, WEBHOOKS)
+SECTIONS = ("indexes", "limits", SIGNERS, SERVE, WEBHOOKS)
 """What is no setting of its own."""
 
 
@@ -60,6 +61,30 @@ def test_it_has_every_key_of_the_file() -> None:
     assert all(one.get("description") for one in [*sections.values(), *entry.values()])
 
 
+SERVICE: dict[str, Any] = {
+    key: one for key, one in SCHEMA["properties"][SERVE]["properties"].items() if key != "tokens"
+}
+
+
+def test_the_service_has_the_keys_that_the_schema_has() -> None:
+    assert set(SCHEMA["properties"][SERVE]["properties"]) == set(KEYS)
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
+@given(section=st.deferred(lambda: drawn({"properties": SERVICE})))
+def test_what_the_schema_takes_of_the_service_the_service_takes(
+    section: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    file = tmp_path_factory.mktemp("schema") / "cgscan.yaml"
+    file.write_text(json.dumps({SERVE: section}))
+    faults: tuple[str, ...] = ()
+    try:
+        serving_of(file, {"HOME": "/"})
+    except ConfigError as problem:  # blanks of Unicode
+        faults = problem.faults
+    assert not [one for one in faults if "a text of one line" not in one], section
+
+
 def test_the_whole_file_holds() -> None:
     assert faults(yaml.safe_load(FULL)) == []
 
@@ -70,6 +95,7 @@ def test_the_whole_file_holds() -> None:
         DOCS / "configuration.md",
         DOCS / "offline.md",
         DOCS / "attested.md",
+        DOCS / "service.md",
         DOCS / "webhooks.md",
         *(DOCS / "managers").glob("*.md"),
     ],
@@ -78,7 +104,7 @@ def test_what_the_pages_say_holds(page: Path) -> None:
     quoted = [
         one
         for one in re.findall(r"```yaml\n(.*?)```", page.read_text(), re.DOTALL)
-        if "role:" in one or f"{SIGNERS}:" in one or one.startswith(f"{WEBHOOKS}:")
+        if "role:" in one or f"{SIGNERS}:" in one or one.startswith((f"{WEBHOOKS}:", f"{SERVE}:"))
     ]
     documents = [yaml.safe_load(one) for one in quoted]
     assert documents
@@ -127,7 +153,7 @@ def test_both_refuse(change: dict[str, Any], tmp_path: Path) -> None:
         gather({"config": str(file)}, {})
 
 
-PARTS = {key: one for key, one in SCHEMA["properties"].items() if key not in ("indexes", SIGNERS, WEBHOOKS)}
+PARTS = {key: one for key, one in SCHEMA["properties"].items() if key not in ("indexes", SIGNERS, SERVE, WEBHOOKS)}
 ENTRY = {
     key: one
     for key, one in SCHEMA["properties"]["indexes"]["items"]["properties"].items()

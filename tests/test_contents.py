@@ -94,6 +94,11 @@ def test_the_import_reader_sees_every_form() -> None:
         ("cryptography", {"signatures", "signing"}),
         ("securesystemslib", {"signing"}),
         ("jwt", {"webhooks"}),
+        ("sqlalchemy", {"results", "service"}),
+        ("alembic", {"results"}),
+        ("huey", {"service"}),
+        ("fastapi", {"service"}),
+        ("uvicorn", {"service"}),
     ],
 )
 def test_libraries_have_one_place(library: str, places: set[str]) -> None:

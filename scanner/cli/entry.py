@@ -28,6 +28,7 @@ from scanner.cli.index import index
 from scanner.cli.plan import plan
 from scanner.cli.purge import purge
 from scanner.cli.scan import scan
+from scanner.cli.serve import serve, worker
 from scanner.cli.terminal import Run, complain, drop_stdout, prepare_streams
 from scanner.cli.verify import verify
 from scanner.status import Status
@@ -62,6 +63,8 @@ def commands() -> None:
 
 for _command in (
     *(scan, explain, diff, plan, purge, attest, verify, index, doctor, cache, config, completion),
+    serve,
+    worker,
     help_command,
 ):
     commands.add_command(_command)

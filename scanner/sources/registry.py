@@ -56,6 +56,15 @@ def open_registry(
         yield _Images(repository).images(platform)
 
 
+def resolve(name: ImageName, *, options: SourceOptions) -> Digest:
+    """The digest of the manifest or index that ``name`` means now; raises what :func:`open_registry` raises."""
+    with open_repository(name, options=options) as repository:
+        data, _ = repository.document(name.wanted)
+    if name.digest:
+        check_digest(name.digest, data, what=str(name))
+    return name.digest or Digest.of(data)
+
+
 class _Images:
     """The images of one repository."""
 

@@ -1,0 +1,12 @@
+"""What the service keeps: jobs, reports and what is asked across them. SQLite, or PostgreSQL by URL.
+
+::
+
+    tables      the tables; what is truth and what is there to be asked quickly
+    database    URL -> a database whose transactions are serial where it matters; its clock; migrations
+    keeping     a report goes in, and out again when it is old
+    paging      cursors of lists
+    reading     questions across all images
+
+The only package, with :mod:`scanner.service`, that needs ``cgscan[serve]``.
+"""

@@ -1,0 +1,153 @@
+"""The tables. Times are seconds since 1970 by the database's clock, digests are ``sha256:<hex>``.
+
+``jobs`` is the queue's truth, ``reports`` has every result in full. ``distributions`` and ``findings`` are the
+reports' lines again, for questions across images; ``images`` says which report is a name's newest, ``history`` which it
+has ever had. A name is (registry, repository, tag, platform); an image that was named by its digest has the tag ``''``.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+metadata: Final = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+_Number: Final = BigInteger().with_variant(Integer(), "sqlite")
+"""SQLite counts up only what is an INTEGER."""
+
+jobs: Final = Table(
+    "jobs",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("key", String(64), unique=True),  # None where the same may be asked for again
+    Column("circumstances", String(64), nullable=False),  # the state of the indexes and the settings
+    Column("content", String(64)),  # of the digest and of all that else decides the result
+    Column("state", String(16), nullable=False),
+    Column("priority", Integer, nullable=False),
+    Column("registry", String(255), nullable=False),
+    Column("repository", String(255), nullable=False),
+    Column("tag", String(128), nullable=False),
+    Column("digest", String(160)),
+    Column("source", String(80), nullable=False),
+    Column("submitted", Float, nullable=False),
+    Column("due", Float, nullable=False),
+    Column("started", Float),
+    Column("ended", Float),
+    Column("attempts", Integer, nullable=False),
+    Column("lease", Integer, nullable=False),
+    Column("lease_until", Float),
+    Column("worker", String(120)),
+    Column("reason", Text),
+    Index(None, "state", "priority", "due"),
+    Index(None, "content", "state"),
+    Index(None, "submitted", "id"),
+)
+
+reports: Final = Table(
+    "reports",
+    metadata,
+    Column("id", _Number, primary_key=True, autoincrement=True),
+    Column("content", String(64), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("digest", String(160)),
+    Column("platform", String(80), nullable=False),
+    Column("scanned", Float, nullable=False),
+    Column("coverage", Float),
+    Column("applicable", Integer, nullable=False),
+    Column("verified", Integer, nullable=False),
+    Column("upgradable", Integer, nullable=False),
+    Column("distributions", Integer, nullable=False),
+    Column("findings", Integer, nullable=False),
+    Column("passed", Boolean, nullable=False),
+    Column("seconds", Float, nullable=False),
+    Column("document", LargeBinary, nullable=False),  # the report as JSON, compressed by zstd
+    UniqueConstraint("content", "number"),  # one result of one digest and one state of the indexes
+    Index(None, "digest"),
+)
+
+
+def _of_report() -> list[Column[int]]:
+    key = ForeignKey("reports.id", ondelete="CASCADE")
+    return [
+        Column("report_id", _Number, key, primary_key=True, autoincrement=False),
+        Column("number", Integer, primary_key=True, autoincrement=False),
+    ]
+
+
+distributions: Final = Table(
+    "distributions",
+    metadata,
+    *_of_report(),
+    Column("name", Text, nullable=False),
+    Column("version", Text),
+    Column("kind", String(16), nullable=False),
+    Column("origin", String(16), nullable=False),
+    Column("integrity", String(16), nullable=False),
+    Column("evidence", String(16)),
+    Column("location", Text, nullable=False),
+    Column("layer", Integer),
+    Column("hidden", Boolean, nullable=False),
+    Column("reason", Text, nullable=False),
+    Index(None, "name", "version"),
+)
+
+findings: Final = Table(
+    "findings",
+    metadata,
+    *_of_report(),
+    Column("kind", String(32), nullable=False),
+    Column("path", Text, nullable=False),
+    Column("layer", Integer),
+    Column("detail", Text, nullable=False),
+    Index(None, "kind"),
+)
+
+
+def _name() -> list[Column[str]]:
+    widths = {"registry": 255, "repository": 255, "tag": 128, "platform": 80}
+    return [Column(name, String(width), nullable=False) for name, width in widths.items()]
+
+
+images: Final = Table(
+    "images",
+    metadata,
+    Column("id", _Number, primary_key=True, autoincrement=True),
+    *_name(),
+    Column("report_id", _Number, ForeignKey("reports.id"), nullable=False, index=True),
+    Column("submitted", Float, nullable=False),  # of the job: an older one never takes a newer one's place
+    Column("seen", Float, nullable=False),
+    UniqueConstraint("registry", "repository", "tag", "platform"),
+)
+
+history: Final = Table(
+    "history",
+    metadata,
+    Column("id", _Number, primary_key=True, autoincrement=True),
+    *_name(),
+    Column("report_id", _Number, ForeignKey("reports.id"), nullable=False, index=True),
+    Column("job_id", String(32), nullable=False),
+    Column("seen", Float, nullable=False),
+    UniqueConstraint("job_id", "report_id"),
+    Index(None, "repository", "tag", "seen"),
+)

@@ -1,0 +1,19 @@
+"""The service: what registries push is queued, scanned and kept.
+
+::
+
+    jobs        the queue's truth: what a job is, and every change of its state as one transaction
+    carrier     huey wakes workers; what it loses costs time, never a job
+    child       one scan in a process of its own, bounded in memory
+    scanning    job -> reports, or why not and whether it may pass
+    worker      claim, keep the lease, scan, end under the lease
+    tokens      who may read, who may have something scanned
+    metrics     what Prometheus is told
+    api         HTTP
+    running     one process, or a worker of many; stopping in good order
+    logs        lines for people, or JSON
+
+A job's row is what counts. A worker holds a lease on it that it renews, with a number that grows with each claim: who
+has lost the lease changes nothing any more. Results are written in the transaction that ends the job, and a digest has
+one result under one state of the indexes, by a unique key. So a kill at any moment costs an attempt and nothing else.
+"""

@@ -1,0 +1,387 @@
+"""The queue's truth: what a job is, and every change of its state as one transaction.
+
+::
+
+    queued ──claim──▶ running ──finish──▶ done
+      ▲                 │  │
+      │ claim when due  │  └─give up──▶ dead ──requeue──▶ queued
+    failed ◀───retry────┘
+    queued, failed, running ──cancel──▶ cancelled
+
+``failed`` waits to be tried again. A ``running`` job whose lease has run out is claimed like a queued one.
+"""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Connection, Row, and_, func, insert, or_, select, update
+from sqlalchemy.exc import IntegrityError
+
+from scanner.reference import ImageName
+from scanner.report import Report
+from scanner.results.database import Database, clock
+from scanner.results.keeping import Named, keep, name, of_content
+from scanner.results.tables import jobs
+
+BACKOFF: Final = (10.0, 60.0, 300.0, 1800.0)
+"""Seconds before each next attempt; the last counts for all that follow."""
+MOST_SHOWN: Final = 1000
+"""Characters of a reason that are kept."""
+
+
+class State(enum.Enum):
+    """Where a job is."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    FAILED = "failed"
+    DONE = "done"
+    DEAD = "dead"
+    CANCELLED = "cancelled"
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more happens by itself."""
+        return self in (State.DONE, State.DEAD, State.CANCELLED)
+
+
+class Priority(enum.IntEnum):
+    """What comes first; more is sooner."""
+
+    CRAWL = 0
+    PUSH = 10
+    REQUEST = 20
+    DEPLOY = 30
+
+
+_WAITING: Final = (State.QUEUED.value, State.FAILED.value)
+_OPEN: Final = (*_WAITING, State.RUNNING.value)
+
+
+class Full(Exception):
+    """The queue is over its limit; nothing was queued."""
+
+
+class LeaseLost(Exception):
+    """Somebody else has the job, or it was cancelled: whatever was found out is thrown away."""
+
+
+class _Overtaken(Exception):
+    """Another process wrote the same between our look and our insert."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A row. ``key`` collapses duplicates while it is set; ``content`` is of the digest and of ``circumstances``, all
+    that else decides the result; None until the digest is known. ``lease`` is the fencing number.
+    """
+
+    id: str
+    key: str | None
+    circumstances: str
+    content: str | None
+    state: State
+    priority: int
+    registry: str
+    repository: str
+    tag: str
+    digest: str | None
+    source: str
+    submitted: float
+    due: float
+    started: float | None
+    ended: float | None
+    attempts: int
+    lease: int
+    lease_until: float | None
+    worker: str | None
+    reason: str | None
+
+    @property
+    def name(self) -> str:
+        """The image as a person writes it."""
+        tag = f":{self.tag}" if self.tag else ""
+        digest = f"@{self.digest}" if self.digest else ""
+        return f"{self.registry}/{self.repository}{tag}{digest}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What is to be scanned. ``circumstances`` is the state of the indexes and the fingerprint of the settings."""
+
+    image: ImageName
+    source: str
+    priority: Priority
+    circumstances: str
+
+    @property
+    def key(self) -> str:
+        """The same for what is the same job."""
+        return _hashed(str(self.image), self.circumstances)
+
+
+def content_of(digest: str, circumstances: str) -> str:
+    """The key of a result."""
+    return _hashed("content", digest, circumstances)
+
+
+def _hashed(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+# -- in ----------------------------------------------------------------------------------------------
+
+
+def submit(database: Database, wanted: Sequence[Wanted], *, most_waiting: int) -> list[tuple[Job, bool]]:
+    """Queue what is not there yet; each job, and whether it is new. All of it or, with :class:`Full`, nothing.
+
+    A duplicate is the job that is there, done or not, moved forward if this one is more urgent.
+    """
+    for _ in range(3):
+        try:
+            with database.writing() as connection:
+                found = [_submit_one(connection, one) for one in wanted]
+                _check_room(connection, found, most_waiting)
+                return found
+        except _Overtaken:
+            continue
+    raise Full
+
+
+def _submit_one(connection: Connection, wanted: Wanted) -> tuple[Job, bool]:
+    row = connection.execute(select(jobs).where(jobs.c.key == wanted.key)).one_or_none()
+    if row is not None:
+        known = _job(row)
+        if known.priority < wanted.priority and known.state.value in _WAITING:
+            connection.execute(update(jobs).where(jobs.c.id == known.id).values(priority=int(wanted.priority)))
+        return known, False
+    now = clock(connection)
+    digest = str(wanted.image.digest) if wanted.image.digest else None
+    values = {
+        "id": uuid.uuid4().hex,
+        "key": wanted.key,
+        "circumstances": wanted.circumstances,
+        "content": content_of(digest, wanted.circumstances) if digest else None,
+        "state": State.QUEUED.value,
+        "priority": int(wanted.priority),
+        "registry": wanted.image.host,
+        "repository": wanted.image.repository,
+        "tag": wanted.image.tag or "",
+        "digest": digest,
+        "source": wanted.source,
+        "submitted": now,
+        "due": now,
+        "attempts": 0,
+        "lease": 0,
+    }
+    try:
+        connection.execute(insert(jobs).values(**values))
+    except IntegrityError as problem:
+        raise _Overtaken from problem
+    return _job(connection.execute(select(jobs).where(jobs.c.id == values["id"])).one()), True
+
+
+def _check_room(connection: Connection, found: Sequence[tuple[Job, bool]], most_waiting: int) -> None:
+    if any(new for _, new in found):
+        count = connection.execute(select(func.count()).select_from(jobs).where(jobs.c.state.in_(_WAITING)))
+        if count.scalar_one() > most_waiting:
+            raise Full
+
+
+# -- under a lease -----------------------------------------------------------------------------------
+
+
+def claim(database: Database, worker: str, *, attempts: int, lease: float) -> Job | None:
+    """The most urgent job that is due, now running under a lease of ``lease`` seconds; None where there is none.
+
+    A job that was lost with its worker too often is given up here: it may be what kills them.
+    """
+    with database.writing() as connection:
+        now = clock(connection)
+        while True:
+            lost = and_(jobs.c.state == State.RUNNING.value, jobs.c.lease_until < now)
+            due = or_(and_(jobs.c.state.in_(_WAITING), jobs.c.due <= now), lost)
+            order = (jobs.c.priority.desc(), jobs.c.due, jobs.c.submitted, jobs.c.id)
+            query = select(jobs).where(due).order_by(*order).limit(1).with_for_update(skip_locked=True)
+            row = connection.execute(query).one_or_none()
+            if row is None:
+                return None
+            job = _job(row)
+            if job.state is State.RUNNING and job.attempts >= attempts:
+                reason = f"its worker was lost {job.attempts} times while it scanned this"
+                _end(connection, job.id, State.DEAD, now, reason=reason)
+                continue
+            values = {
+                "state": State.RUNNING.value,
+                "lease": job.lease + 1,
+                "lease_until": now + lease,
+                "worker": worker[:120],
+                "attempts": job.attempts + 1,
+                "started": now,
+            }
+            connection.execute(update(jobs).where(jobs.c.id == job.id).values(**values))
+            return _job(connection.execute(select(jobs).where(jobs.c.id == job.id)).one())
+
+
+def renew(database: Database, job: Job, *, lease: float) -> None:
+    """Hold on to a job for ``lease`` seconds from now; :class:`LeaseLost`."""
+    with database.writing() as connection:
+        _change(connection, job, lease_until=clock(connection) + lease)
+
+
+def settle_digest(database: Database, job: Job, digest: str) -> bool:
+    """Write down what the name means. Whether this job is to scan it: not where a result is there (the job is then
+    done), nor while another job scans the same digest (it is then due a little later); :class:`LeaseLost`.
+    """
+    content = content_of(digest, job.circumstances)
+    with database.writing() as connection:
+        now = clock(connection)
+        _change(connection, job, digest=digest, content=content)
+        known = of_content(connection, content)
+        if known:
+            _done(connection, job, known, now)
+            return False
+        rival = and_(jobs.c.content == content, jobs.c.state == State.RUNNING.value, jobs.c.id < job.id)
+        if connection.execute(select(jobs.c.id).where(rival, jobs.c.lease_until >= now).limit(1)).first():
+            back = {"state": State.QUEUED.value, "due": now + 1.0, "attempts": job.attempts - 1}
+            _change(connection, job, worker=None, **back)
+            return False
+        return True
+
+
+def finish(database: Database, job: Job, reports: Sequence[Report], *, digest: str) -> None:
+    """Keep the results and end the job, both or neither; :class:`LeaseLost`. ``digest`` is what the name meant."""
+    content = content_of(digest, job.circumstances)
+    try:
+        _finish(database, job, reports, content)
+    except _Overtaken:  # another job was quicker with the same result, which is there now
+        _finish(database, job, reports, content)
+
+
+def _finish(database: Database, job: Job, reports: Sequence[Report], content: str) -> None:
+    with database.writing() as connection:
+        _change(connection, job, content=content)
+        try:
+            report_ids = keep(connection, reports, content=content)
+        except IntegrityError as problem:
+            raise _Overtaken from problem
+        _done(connection, job, report_ids, clock(connection))
+
+
+def _done(connection: Connection, job: Job, report_ids: Sequence[int], now: float) -> None:
+    _change(connection, job, state=State.DONE.value, ended=now, reason=None)
+    named = Named(job=job.id, registry=job.registry, repository=job.repository, tag=job.tag, submitted=job.submitted)
+    name(connection, report_ids, named, now=now)
+
+
+def retry(database: Database, job: Job, reason: str, *, attempts: int) -> State:
+    """Try again later, or give up after as many ``attempts``; :class:`LeaseLost`."""
+    if job.attempts >= attempts:
+        give_up(database, job, f"{reason} (after {job.attempts} attempts)")
+        return State.DEAD
+    wait = BACKOFF[min(job.attempts, len(BACKOFF)) - 1]
+    with database.writing() as connection:
+        due = clock(connection) + wait
+        _change(connection, job, state=State.FAILED.value, due=due, reason=reason[:MOST_SHOWN], worker=None)
+    return State.FAILED
+
+
+def hand_back(database: Database, job: Job) -> None:
+    """Give a job back untried, because this worker stops; :class:`LeaseLost`."""
+    with database.writing() as connection:
+        back = {"state": State.QUEUED.value, "due": clock(connection), "attempts": job.attempts - 1}
+        _change(connection, job, worker=None, **back)
+
+
+def give_up(database: Database, job: Job, reason: str) -> None:
+    """Nothing will come of it; :class:`LeaseLost`."""
+    with database.writing() as connection:
+        _change(connection, job)
+        _end(connection, job.id, State.DEAD, clock(connection), reason=reason)
+
+
+def _change(connection: Connection, job: Job, **values: Any) -> None:
+    """Change a job under its lease."""
+    held = and_(jobs.c.id == job.id, jobs.c.lease == job.lease, jobs.c.state == State.RUNNING.value)
+    if connection.execute(update(jobs).where(held).values(**(values or {"lease": job.lease}))).rowcount != 1:
+        raise LeaseLost
+
+
+def _end(connection: Connection, job_id: str, state: State, now: float, *, reason: str) -> None:
+    """End without a result; the same may be asked for again."""
+    values = {"state": state.value, "ended": now, "reason": reason[:MOST_SHOWN], "key": None}
+    connection.execute(update(jobs).where(jobs.c.id == job_id).values(**values, lease=jobs.c.lease + 1))
+
+
+# -- from outside ------------------------------------------------------------------------------------
+
+
+def cancel(database: Database, job_id: str) -> Job | None:
+    """End a job that has not ended; the job as it then is, None where there is none."""
+    with database.writing() as connection:
+        row = connection.execute(select(jobs).where(jobs.c.id == job_id).with_for_update()).one_or_none()
+        if row is None:
+            return None
+        if not _job(row).state.ended:
+            _end(connection, job_id, State.CANCELLED, clock(connection), reason="cancelled")
+        return _job(connection.execute(select(jobs).where(jobs.c.id == job_id)).one())
+
+
+def requeue(database: Database, job_id: str) -> Job | None:
+    """Try a dead or cancelled job again from the start; the job as it then is, None where there is none."""
+    with database.writing() as connection:
+        row = connection.execute(select(jobs).where(jobs.c.id == job_id).with_for_update()).one_or_none()
+        if row is None:
+            return None
+        if _job(row).state in (State.DEAD, State.CANCELLED):
+            now = clock(connection)
+            again = {"state": State.QUEUED.value, "due": now, "attempts": 0, "ended": None, "worker": None}
+            connection.execute(update(jobs).where(jobs.c.id == job_id).values(**again))
+        return _job(connection.execute(select(jobs).where(jobs.c.id == job_id)).one())
+
+
+def get(database: Database, job_id: str) -> Job | None:
+    """One job."""
+    with database.reading() as connection:
+        row = connection.execute(select(jobs).where(jobs.c.id == job_id)).one_or_none()
+        return None if row is None else _job(row)
+
+
+def listed(
+    database: Database, *, states: Sequence[State], most: int, before: tuple[float, str] | None = None
+) -> list[Job]:
+    """Jobs, the newest first; ``before`` is (submitted, id) of the last one that is known."""
+    conditions: list[ColumnElement[bool]] = [jobs.c.state.in_([state.value for state in states])] if states else []
+    if before is not None:
+        when, last = before
+        conditions.append(or_(jobs.c.submitted < when, and_(jobs.c.submitted == when, jobs.c.id < last)))
+    query = select(jobs).where(*conditions).order_by(jobs.c.submitted.desc(), jobs.c.id.desc()).limit(most)
+    with database.reading() as connection:
+        return [_job(row) for row in connection.execute(query)]
+
+
+def counted(database: Database) -> dict[State, int]:
+    """How many jobs are in each state."""
+    with database.reading() as connection:
+        rows = connection.execute(select(jobs.c.state, func.count()).group_by(jobs.c.state)).all()
+    return dict.fromkeys(State, 0) | {State(state): number for state, number in rows}
+
+
+def due(database: Database) -> int:
+    """How many jobs a worker could claim now."""
+    with database.reading() as connection:
+        now = clock(connection)
+        lost = and_(jobs.c.state == State.RUNNING.value, jobs.c.lease_until < now)
+        ready = or_(and_(jobs.c.state.in_(_WAITING), jobs.c.due <= now), lost)
+        return int(connection.execute(select(func.count()).select_from(jobs).where(ready)).scalar_one())
+
+
+def _job(row: Row[Any]) -> Job:
+    values = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's documented name
+    return Job(**{**values, "state": State(values["state"])})

@@ -1,0 +1,165 @@
+"""One process that serves and scans, or one that only scans; stopping in good order.
+
+On SIGTERM and SIGINT: no new requests, no new jobs; what runs may end within :data:`GRACE`, what does not is handed
+back to the queue at once, so that nobody waits for its lease. A second signal ends the process where it stands, which
+the queue outlives as well.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final
+
+import uvicorn
+
+from scanner.config import Settings
+from scanner.errors import CgscanError
+from scanner.results.database import Database
+from scanner.run import client_of
+from scanner.service.api import Service, application
+from scanner.service.carrier import Carrier
+from scanner.service.logs import say
+from scanner.service.metrics import Metrics
+from scanner.service.scanning import Scanner
+from scanner.service.tokens import tokens_of
+from scanner.service.worker import Workers
+from scanner.serving import Serving
+from scanner.webhooks import Fetched, Keys, armed
+
+GRACE: Final = 20.0
+"""Seconds that running scans have when the process is told to stop."""
+_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+_CONNECTIONS: Final = 1000
+_MOST_KEYS: Final = 256 * 1024
+"""Bytes of an answer with keys."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What both kinds of processes are made of."""
+
+    database: Database
+    carrier: Carrier
+    metrics: Metrics
+    workers: Workers
+
+    def close(self) -> None:
+        """Let go of all."""
+        self.carrier.close()
+        self.database.close()
+
+
+def parts_of(settings: Settings, serving: Serving, flags: Mapping[str, Any]) -> Parts:
+    """Open everything; the database's tables are brought up to this version."""
+    database = Database(serving.database or f"sqlite:///{serving.folder.absolute() / 'cgscan.sqlite'}")
+    database.migrate()
+    carrier = Carrier(serving.queue, serving.folder)
+    metrics = Metrics()
+    workers = Workers(database, carrier, Scanner(settings, serving, flags), serving, metrics)
+    return Parts(database=database, carrier=carrier, metrics=metrics, workers=workers)
+
+
+def serve(settings: Settings, serving: Serving, flags: Mapping[str, Any], *, scans: bool = True) -> None:
+    """Serve until a signal comes; with workers unless others do that."""
+    tokens = tokens_of(serving, os.environ)
+    sources = armed(settings.webhooks, os.environ, bound_to=serving.host)
+    parts = parts_of(settings, serving, flags)
+    stopping = threading.Event()
+    service = Service(
+        database=parts.database,
+        carrier=parts.carrier,
+        metrics=parts.metrics,
+        settings=settings,
+        serving=serving,
+        tokens=tokens,
+        sources=sources,
+        keys=Keys(partial(_fetched, settings)),
+        stopping=stopping.is_set,
+    )
+    server = _Server(
+        uvicorn.Config(
+            application(service),
+            host=serving.host,
+            port=serving.port,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            lifespan="off",
+            limit_concurrency=_CONNECTIONS,
+            timeout_graceful_shutdown=5,
+            h11_max_incomplete_event_size=64 * 1024,
+        ),
+        stopping,
+    )
+    for number in _SIGNALS:  # uvicorn raises what it was told to stop with once more when it has stopped
+        signal.signal(number, lambda *_: None)
+    if scans:
+        parts.workers.start()
+    try:
+        server.run()
+    finally:
+        stopping.set()
+        for number in _SIGNALS:
+            signal.signal(number, signal.SIG_DFL)
+        if scans:
+            parts.workers.stop(grace=GRACE)
+        parts.close()
+    say("stopped")
+
+
+def work(settings: Settings, serving: Serving, flags: Mapping[str, Any]) -> None:
+    """Scan until a signal comes."""
+    parts = parts_of(settings, serving, flags)
+    stop = threading.Event()
+
+    def stopping(number: int, _: object) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        stop.set()
+
+    for number in _SIGNALS:
+        signal.signal(number, stopping)
+    parts.workers.start()
+    say("ready", workers=serving.workers)
+    while not stop.wait(3600):
+        pass
+    say("stopping")
+    parts.workers.stop(grace=GRACE)
+    parts.close()
+    say("stopped")
+
+
+def _fetched(settings: Settings, url: str) -> Fetched:
+    """The keys that a source's tokens are signed with, from the address in the configuration."""
+    with client_of(settings) as client:
+        answer = client.get(url, max_bytes=_MOST_KEYS)
+    if answer.status != 200:
+        raise CgscanError(f"{url}: status {answer.status}")
+    said = re.search(r"max-age=([0-9]{1,9})", answer.headers.get("cache-control", ""))
+    return Fetched(body=answer.body, max_age=float(said[1]) if said else None)
+
+
+class _Server(uvicorn.Server):
+    """uvicorn that says when it is ready and where, and lets long polls end when it stops."""
+
+    def __init__(self, config: uvicorn.Config, stopping: threading.Event) -> None:
+        super().__init__(config)
+        self._stopping = stopping
+
+    async def startup(self, sockets: Any = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            places = [one.getsockname() for server in self.servers for one in server.sockets]
+            host, port = places[0][:2]
+            say("ready", url=f"http://{f'[{host}]' if ':' in host else host}:{port}/")
+
+    def handle_exit(self, sig: int, frame: Any) -> None:
+        if not self._stopping.is_set():
+            say("stopping")
+        self._stopping.set()
+        super().handle_exit(sig, frame)

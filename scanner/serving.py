@@ -1,0 +1,208 @@
+"""The section ``serve`` of ``cgscan.yaml``: how the service listens, keeps, queues and bounds.
+
+Secrets are in the environment: the section names variables. ``CGSCAN_DATABASE`` and ``CGSCAN_QUEUE`` hold whole URLs,
+which may have a password in them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+from scanner.errors import ConfigError, UsageError
+from scanner.limits import GIB, KIB
+from scanner.sections import check_keys, mapping
+from scanner.values import as_host, as_name, as_path, as_size, as_variable, shown
+from scanner.variables import DATABASE, QUEUE
+
+SECTION: Final = "serve"
+RIGHTS: Final = ("read", "scan")
+_LISTEN: Final = re.compile(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+):([0-9]{1,5})")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenSetting:
+    """A token of the API: the sha256 of it, as hex, or the environment variable that holds it."""
+
+    name: str
+    rights: frozenset[str]
+    sha256: str | None = None
+    token_env: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Serving:
+    """How the service runs. ``database`` and ``queue`` None are SQLite files in ``folder``.
+
+    ``registries`` are those that may be scanned when the API asks, none for all. ``workers`` are scans at once in one
+    process. A job whose worker is silent for ``lease_seconds`` is another's. A scan is bounded by ``scan_seconds`` and
+    ``scan_memory``, bytes of address space; a request by ``body``, bytes; the queue by ``most_waiting``, jobs. After
+    ``fresh_seconds`` the indexes are taken to have changed. ``keep_seconds`` is how long what is old is kept.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8087
+    folder: Path = Path()
+    database: str | None = field(default=None, repr=False)
+    queue: str | None = field(default=None, repr=False)
+    tokens: tuple[TokenSetting, ...] = ()
+    registries: frozenset[str] = frozenset()
+    workers: int = 2
+    attempts: int = 5
+    lease_seconds: float = 30.0
+    scan_seconds: float = 1800.0
+    scan_memory: int = 8 * GIB
+    most_waiting: int = 10_000
+    body: int = 1024 * KIB
+    fresh_seconds: float = 24 * 3600.0
+    keep_seconds: float = 365 * 24 * 3600.0
+
+
+def serving_of(file: Path | None, environment: Mapping[str, str]) -> Serving:
+    """The section of the configuration file, with what the environment holds.
+
+    Raises :class:`scanner.errors.ConfigError` with every fault.
+    """
+    faults: list[str] = []
+    values = _read(_section(file, faults), file, faults)
+    for name, variable in (("database", DATABASE), ("queue", QUEUE)):
+        if environment.get(variable):
+            values[name] = environment[variable]
+    if "folder" not in values:
+        values["folder"] = _usual_folder(environment, faults)
+    if faults:
+        raise ConfigError(f"the section {SECTION} makes no sense", faults=faults, hint="see docs/service.md")
+    return Serving(**values)
+
+
+def listening(serving: Serving, text: str) -> Serving:
+    """The same at another address; :class:`scanner.errors.UsageError`."""
+    try:
+        return replace(serving, **_as_listen(text))
+    except ValueError as problem:
+        raise UsageError(f"--listen: {problem}") from problem
+
+
+def _section(file: Path | None, faults: list[str]) -> Mapping[object, Any]:
+    if file is None:
+        return {}
+    from scanner.yamlfile import read_yaml  # noqa: PLC0415 - as in scanner.config
+
+    return mapping(mapping(read_yaml(file), str(file), faults).get(SECTION), SECTION, faults)
+
+
+def _read(tree: Mapping[object, Any], file: Path | None, faults: list[str]) -> dict[str, Any]:
+    check_keys(tree, KEYS, SECTION, faults)
+    values: dict[str, Any] = {}
+    for key, reader in KEYS.items():
+        if tree.get(key) is None:
+            continue
+        try:
+            read = reader(tree[key])
+        except (ValueError, ConfigError) as problem:
+            faults.append(f"{SECTION}.{key}: {problem}")
+            continue
+        values |= read if isinstance(read, dict) else {_FIELDS.get(key, key): read}
+    if isinstance(values.get("folder"), Path) and file is not None:
+        values["folder"] = file.parent / values["folder"]
+    return values
+
+
+def _usual_folder(environment: Mapping[str, str], faults: list[str]) -> Path:
+    """``$XDG_DATA_HOME/cgscan``, else ``~/.local/share/cgscan``."""
+    said, home = Path(environment.get("XDG_DATA_HOME", "")), Path(environment.get("HOME", ""))
+    if said.is_absolute():
+        return said / "cgscan"
+    if not home.is_absolute():
+        faults.append(f"{SECTION}.folder: there is no home folder; write where the database is to be")
+    return home / ".local" / "share" / "cgscan"
+
+
+def _as_listen(value: object) -> dict[str, Any]:
+    found = _LISTEN.fullmatch(value) if isinstance(value, str) else None
+    if found is None or not 0 <= int(found[2]) <= 65535:
+        raise ValueError("must be HOST:PORT, for example 127.0.0.1:8087")
+    return {"host": found[1].strip("[]"), "port": int(found[2])}
+
+
+def _as_place(value: object) -> str:
+    """A URL without a password: a file is copied and committed."""
+    if not isinstance(value, str) or "://" not in value:
+        raise ValueError("must be a URL")
+    userinfo, at, _ = value.partition("://")[2].partition("/")[0].rpartition("@")
+    if at and ":" in userinfo:
+        raise ValueError(f"holds a password; put the URL into {DATABASE} or {QUEUE}")
+    return value
+
+
+def _as_tokens(value: object) -> tuple[TokenSetting, ...]:
+    if not isinstance(value, list):
+        raise ValueError("must be a list")  # noqa: TRY004 - faults of settings are ValueErrors
+    return tuple(_as_token(one) for one in value)
+
+
+def _as_token(value: object) -> TokenSetting:
+    if not isinstance(value, Mapping) or set(value) - {"name", "rights", "sha256", "token_env"}:
+        raise ValueError("a token has name, rights and sha256 or token_env, and nothing else")
+    rights = value.get("rights", ["read"])
+    if not isinstance(rights, list) or not rights or set(map(str, rights)) - set(RIGHTS):
+        raise ValueError(f"rights is a list of {', '.join(RIGHTS)}")
+    sha256, token_env = value.get("sha256"), value.get("token_env")
+    if (sha256 is None) == (token_env is None):
+        raise ValueError("a token has either sha256 or token_env")
+    if sha256 is not None and not re.fullmatch("[0-9a-f]{64}", str(sha256)):
+        raise ValueError("sha256 is 64 hex digits: of printf %s TOKEN | sha256sum")
+    return TokenSetting(
+        name=as_name(value.get("name")),
+        rights=frozenset(map(str, rights)),
+        sha256=sha256,
+        token_env=None if token_env is None else as_variable(token_env),
+    )
+
+
+def _as_hosts(value: object) -> frozenset[str]:
+    return frozenset(as_host(one) for one in (value if isinstance(value, list) else [value]))
+
+
+def _number(least: float, most: float, unit: float = 1) -> Callable[[object], Any]:
+    def read(value: object) -> Any:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
+            raise ValueError(f"{shown(value)} is no number from {least:g} to {most:g}")
+        return value * unit
+
+    return read
+
+
+def _count(least: int, most: int) -> Callable[[object], int]:
+    def read(value: object) -> int:
+        number = _number(least, most)(value)
+        if number != int(number):
+            raise ValueError(f"{shown(value)} is no whole number")
+        return int(number)
+
+    return read
+
+
+_Reader: TypeAlias = Callable[[object], Any]
+KEYS: Final[Mapping[str, _Reader]] = {
+    "listen": _as_listen,
+    "folder": as_path,
+    "database": _as_place,
+    "queue": _as_place,
+    "tokens": _as_tokens,
+    "registries": _as_hosts,
+    "workers": _count(1, 64),
+    "attempts": _count(1, 20),
+    "lease_seconds": _number(1, 3600),
+    "scan_seconds": _number(1, 86_400),
+    "scan_memory": as_size,
+    "most_waiting": _count(1, 10_000_000),
+    "body": as_size,
+    "fresh_hours": _number(0.001, 24 * 366, 3600),
+    "keep_days": _number(1, 36_600, 86_400),
+}
+"""The keys of the section."""
+_FIELDS: Final = {"fresh_hours": "fresh_seconds", "keep_days": "keep_seconds"}
