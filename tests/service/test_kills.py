@@ -27,11 +27,13 @@ def layout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.real
+@pytest.mark.large
 def test_a_few_kills(layout: Path, tmp_path: Path) -> None:
     _kill(layout, tmp_path, database=None, queue=None, pushes=6, kills=3, seed=1)
 
 
 @pytest.mark.real
+@pytest.mark.large
 def test_a_few_kills_with_redis_and_postgresql(
     layout: Path, tmp_path: Path, redis_url: str, postgresql_url: str
 ) -> None:

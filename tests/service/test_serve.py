@@ -203,6 +203,7 @@ def test_stopped_in_good_order(tmp_path: Path, registry: str, demo_parts: Demo) 
 
 
 @pytest.mark.real
+@pytest.mark.large
 def test_redis_postgresql_and_workers_of_their_own(
     tmp_path: Path, registry: str, demo_parts: Demo, redis_url: str, postgresql_url: str
 ) -> None:
@@ -257,6 +258,7 @@ def test_what_is_pushed_to_a_registry_is_scanned(tmp_path: Path, demo_parts: Dem
 
 
 @pytest.mark.real
+@pytest.mark.large
 def test_a_burst_is_answered_and_nothing_is_lost(tmp_path: Path) -> None:
     """1,000 requests: each is 202, its job committed, or 429; what comes after stays bounded."""
     config = configured(tmp_path, most_waiting=600)
