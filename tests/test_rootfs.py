@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import io
 import os
@@ -328,7 +329,8 @@ def below(name: str, entries: Sequence[Entry]) -> list[Entry]:
     """The entries with ``name`` as their root."""
     moved = []
     for info, content in entries:
-        again = info.replace(name=f"{name}/{info.name}", deep=False)
+        again = copy.copy(info)
+        again.name = f"{name}/{info.name}"
         if info.islnk():
             again.linkname = f"{name}/{info.linkname}"
         elif info.issym() and info.linkname.startswith("/"):

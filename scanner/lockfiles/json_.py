@@ -11,7 +11,7 @@ from scanner.limits import Limits
 from scanner.lockfile import Span
 from scanner.lockfiles.nodes import Counter, Leaf, List, Node, Table, plain, refused
 
-_TOKEN: Final = re.compile(r'[ \t\r\n]*([{}\[\]:,]|"(?:[^"\\]|\\.)*+"|[^\s{}\[\]:,"]+)', re.DOTALL)
+_TOKEN: Final = re.compile(r'[ \t\r\n]*([{}\[\]:,]|"[^"\\]*(?:\\.[^"\\]*)*"|[^\s{}\[\]:,"]+)', re.DOTALL)
 
 
 def read_json(text: str, *, limits: Limits) -> Table:
