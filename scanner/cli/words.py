@@ -222,7 +222,7 @@ BY_METAVAR: Final[Mapping[str, Words]] = {
     "[TOPIC | COMMAND...]": _commands,
     **dict.fromkeys(
         (
-            *("[PROJECT[==VERSION]]", "PROJECT[==VERSION]", "GLOB", "SPECIFIER", "PATH", "HOST[:PORT]"),
+            *("[PROJECT[==VERSION]]", "PROJECT[==VERSION]", "GLOB", "SPECIFIER", "PATH", "HOST[:PORT]", "HOST:PORT"),
             *("DAYS", "HOURS", "SIZE", "N", "PCT", "AGE", "URI"),
         ),
         _nothing,
