@@ -16,6 +16,9 @@ CGSCAN_ARGS ?=
 CGSCAN_REPORTS ?= build/cgscan
 CGSCAN_LOCKS ?= $(wildcard uv.lock poetry.lock pdm.lock Pipfile.lock pylock.toml requirements.txt)
 
+# Without a goal make still makes the project's own first target, wherever the include stands.
+CGSCAN_GOAL := $(.DEFAULT_GOAL)
+
 # Indexes, policy and all else stand in cgscan.yaml or in CGSCAN_* of the environment, which are handed on.
 # make's own exit status is 2 whether the policy does not hold (1) or the scan did not run to the end (2).
 .PHONY: $(CGSCAN_PREFIX)scan $(CGSCAN_PREFIX)scan-report $(CGSCAN_PREFIX)scan-locks
@@ -34,3 +37,5 @@ $(CGSCAN_PREFIX)scan-report:
 $(CGSCAN_PREFIX)scan-locks:
 	@$(if $(CGSCAN_LOCKS),,echo 'no lock file here: make $@ CGSCAN_LOCKS=path' >&2; exit 2)
 	$(CGSCAN) plan --check $(CGSCAN_ARGS) $(CGSCAN_LOCKS:%=--lock='%')
+
+.DEFAULT_GOAL := $(CGSCAN_GOAL)

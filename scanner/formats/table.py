@@ -77,15 +77,26 @@ def _distributions(report: Report, look: Look) -> Iterator[str]:
 
 def _aligned(rows: Sequence[_Row], look: Look) -> Iterator[str]:
     """The rows in columns; name, version and note share what the other columns leave."""
-    version = min(max(len(row[2]) for row in rows), 12)
-    note = min(max(len(row[6]) for row in rows), 18)
-    name = look.columns - _OTHER_COLUMNS - max(version, 7) - max(note, 4)
+    name, version, note = _shares(rows, look.columns - _OTHER_COLUMNS)
     cells = [
         (row[0], shorten(row[1], name), shorten(row[2], version), *row[3:6], shorten(row[6], note)) for row in rows
     ]
     aligned = ("left",) * 5 + ("right", "left")
     table = tabulate([_HEADERS, *cells], tablefmt="plain", disable_numparse=True, colalign=aligned)
     yield from (line.rstrip() for line in table.splitlines())
+
+
+def _shares(rows: Sequence[_Row], room: int) -> tuple[int, int, int]:
+    """The widths of name, version and note: in a wide terminal none is shortened, in a narrow one the note is first."""
+    wanted = [max(len(row[column]) for row in (_HEADERS, *rows)) for column in (1, 2, 6)]
+    version, note = min(wanted[1], 12), min(wanted[2], 18)
+    spare = room - wanted[0] - version - note
+    if spare > 0:
+        note += min(spare, wanted[2] - note)
+        version += min(room - wanted[0] - version - note, wanted[1] - version)
+    else:
+        note = max(min(note, room - version - min(wanted[0], 12)), len(_HEADERS[6]))
+    return room - version - note, version, note
 
 
 def _groups(

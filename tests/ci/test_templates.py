@@ -203,6 +203,16 @@ def test_what_cannot_be_scanned_is_2_and_leaves_no_old_report(target: str, tmp_p
     assert not old.exists()
 
 
+def test_a_name_out_of_an_image_gives_the_runner_no_command(demo_parts: Demo, tmp_path: Path) -> None:
+    (tmp_path / "::error::x").symlink_to(demo_parts.image)
+    runner = Runner(tmp_path, inputs(demo_parts, target="oci-dir:::error::x\ndir:::set-env name=PATH::y"))
+    first, *said, last = runner.step("Scan").stdout.splitlines()
+    token = first.removeprefix("::stop-commands::")
+    assert re.fullmatch("[0-9a-f]{32}", token)
+    assert last == f"::{token}::"
+    assert [line for line in said if token in line] == []
+
+
 def test_a_folder_that_would_write_outputs_of_its_own_is_refused(tmp_path: Path) -> None:
     runner = Runner(tmp_path, {"target": "dir:.", "folder": "x\nstatus=0"})
     assert runner.step("Scan").returncode == 2
@@ -272,6 +282,8 @@ def test_the_fragment_in_another_projects_makefile(demo_parts: Demo, tmp_path: P
     demo = {"CGSCAN_INDEX": str(demo_parts.chainguard), "CGSCAN_UPSTREAM": str(demo_parts.pypi)}
     make = ["make", "--no-print-directory"]
     assert run(make, tmp_path).stdout == "own\n"
+    (tmp_path / "first.mk").write_text(f"include {ROOT}/ci/cgscan.mk\nall:\n\t@echo own\n")
+    assert run([*make, "-f", "first.mk"], tmp_path).stdout == "own\n"
     mine = run([*make, "scan"], tmp_path)
     assert (mine.stdout, mine.stderr) == ("mine\n", "")
     done = run([*make, "ci-scan", f"IMAGE=oci-dir:{demo_parts.image}"], tmp_path, **demo)

@@ -54,6 +54,21 @@ def test_it_fits_the_terminal() -> None:
         assert all(len(line.split()) == 1 for line in long), long  # a path that must stay whole
 
 
+def test_a_wide_terminal_shortens_nothing_that_has_room() -> None:
+    own = verified_line("a", "2025.1.31.post1+cgr.12", origin=Origin.OS, owner="dpkg:python3-with-a-long-name")
+    report = a_report(own, a_line("b"))
+    wide = table(report, width=120)
+    assert "2025.1.31.post1+cgr.12" in wide
+    assert "dpkg:python3-with-a-long-name" in wide
+    assert "2025.1.31.post1+cgr.12" not in table(report, width=80)
+
+
+def test_a_narrow_terminal_still_names_what_it_lists() -> None:
+    text = table(a_report(verified_line("itsdangerous"), a_line("charset-normalizer", "2025.1.31")), width=60)
+    assert [line for line in text.splitlines() if len(line) > 60 and len(line.split()) > 1] == []
+    assert "itsd…rous" in text
+
+
 def test_color_adds_nothing_but_color() -> None:
     colored = table(everything(), color=True)
     assert "\x1b[32mchainguard\x1b[0m" in colored
