@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import stat
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeAlias
@@ -26,6 +29,8 @@ from scanner.serving import Serving
 
 _LOOK: Final = 0.2
 """Seconds between looks at a child."""
+_PREFIX: Final = "cgscan-scan-"
+_DAY: Final = 24 * 3600.0
 _ENOUGH: Final = 2000
 """Bytes of what a child said on its way out that are told."""
 
@@ -63,6 +68,15 @@ def image_of(job: Job) -> ImageName:
     return ImageName(host=job.registry, repository=job.repository, tag=job.tag or None, digest=digest)
 
 
+def remove_left(*, older: float) -> None:
+    """Remove our folders of scans whose worker was killed: those that are older than any scan lasts, in seconds."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        with suppress(OSError):
+            status = folder.lstat()
+            if stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid() and status.st_mtime < time.time() - older:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
 class Scanner:
     """Scans images as the service was told to. ``flags`` are those of its command line."""
 
@@ -70,6 +84,7 @@ class Scanner:
         self._source = options_of(settings, store_of(settings)).source
         self._serving = serving
         self._flags = {name: value for name, value in flags.items() if value not in (None, False, ())}
+        remove_left(older=2 * serving.scan_seconds + _DAY)
 
     def resolve(self, job: Job) -> str:
         """The digest that the name means now, asked of the registry with our own credentials; :class:`Failed`."""
@@ -84,7 +99,7 @@ class Scanner:
 
     def scan(self, job: Job, digest: str, beat: Beat) -> Scanned:
         """Scan in a process of its own; :class:`Failed`, or what ``beat`` raises."""
-        with tempfile.TemporaryDirectory(prefix="cgscan-scan-") as folder:
+        with tempfile.TemporaryDirectory(prefix=_PREFIX) as folder:
             answer = Path(folder) / "answer.json"
             errand = Errand(
                 image=f"{job.registry}/{job.repository}{f':{job.tag}' if job.tag else ''}@{digest}",
