@@ -72,6 +72,8 @@ def run(scene: Path, *words: str | Path, status: int = 0, **more: Any) -> tuple[
 
 
 INDEXES = ("--index", "ours", "--upstream", "pypi")
+YES = ("--yes", "--rate", "1000")
+"""Where the pauses between deletions are not what is tested."""
 
 
 def plan_of(scene: Path) -> Path:
@@ -92,7 +94,7 @@ def test_shown_and_deleted_directly(scene: Path) -> None:
     assert error == ""
     assert snapshot(scene / "cache") == before
     assert not (scene / "home/.cache/cgscan/purges").exists()
-    deleted, _ = run(scene, "purge", "cache", *INDEXES, "--yes")
+    deleted, _ = run(scene, "purge", "cache", *INDEXES, *YES)
     assert f"{MANY} of {MANY} went ({MANY} gone)" in deleted
     assert [bodies(scene), len(snapshot(scene / "cache"))] == [1, len(before) - 2 * MANY]
     assert "0 of 0 went (nothing to do)" in run(scene, "purge", "cache", *INDEXES, "--yes")[0]
@@ -111,7 +113,7 @@ def test_from_a_plan_with_its_journal(scene: Path) -> None:
     assert bodies(scene) == MANY + 1 - 5
     lines = [json.loads(line) for line in (scene / "journal.jsonl").read_text().splitlines()]
     assert [line.get("gone") for line in lines] == [None, *[True] * 5, None]
-    out, _ = run(scene, "purge", plan, "--yes", "--journal", "journal.jsonl")
+    out, _ = run(scene, "purge", plan, *YES, "--journal", "journal.jsonl")
     assert f"{MANY} of {MANY} went ({MANY - 5} gone, 5 already gone)" in out
 
 
@@ -119,24 +121,24 @@ def test_bytes_that_are_others_by_now(scene: Path) -> None:
     plan = plan_of(scene)
     changed = next((scene / "cache").rglob("*.body"))
     changed.write_bytes(b"newer")
-    out, error = run(scene, "purge", plan, "--yes", "--all", status=1)
+    out, error = run(scene, "purge", plan, *YES, "--all", status=1)
     assert f"{MANY} of {MANY + 1} went ({MANY} gone, 1 changed)" in out
     assert "other bytes are there than the plan means" in " ".join(out.split())
     assert error.count("\n") == 1
     assert changed.read_bytes() == b"newer"
-    out, _ = run(scene, "purge", plan, "--yes", "--all", status=1)
+    out, _ = run(scene, "purge", plan, *YES, "--all", status=1)
     assert f"{MANY} gone before, 1 changed" in out
 
 
 def test_killed_at_any_moment_and_run_again(scene: Path) -> None:
     plan = plan_of(scene)
     for stop in (1, 4, 9):
-        killed = start(scene, "purge", plan, "--yes", "--rate", "1000")
+        killed = start(scene, "purge", plan, *YES)
         while killed.poll() is None and bodies(scene) > MANY + 1 - stop:
             os.sched_yield()
         killed.kill()
         killed.communicate()
-    run(scene, "purge", plan, "--yes", "--rate", "1000")
+    run(scene, "purge", plan, *YES)
     assert {path for path, what in snapshot(scene / "cache").items() if what[0] == "file"} == {
         str(path.relative_to(scene / "cache")) for path in (scene / "cache").rglob(f"{MANY:056x}*")
     }
@@ -152,7 +154,7 @@ def test_interrupted(scene: Path) -> None:
     assert (process.returncode, out) == (130, "")
     assert "interrupted" in error
     assert 1 < bodies(scene) <= MANY
-    run(scene, "purge", plan, "--yes", "--rate", "1000", "--journal", "journal.jsonl")
+    run(scene, "purge", plan, *YES, "--journal", "journal.jsonl")
     assert bodies(scene) == 1
 
 

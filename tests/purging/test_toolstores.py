@@ -23,7 +23,7 @@ from scanner.errors import NotDeleted
 from scanner.limits import DEFAULT_LIMITS
 from scanner.manager import Deleted
 from scanner.stale import LocalCopy
-from scanner.toolstores import locks
+from scanner.toolstores import answers, locks
 from tests.plans import a_local_copy
 from tests.trees import snapshot
 
@@ -38,6 +38,7 @@ LATER = dt.datetime.now(dt.UTC) + dt.timedelta(days=1)
 @pytest.fixture(autouse=True)
 def _no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(locks, "PATIENCE", 0.0)
+    monkeypatch.setattr(answers, "PATIENCE", 0.0)
 
 
 def copy_of(root: Path, path: str, tool: str = "pip", **changes: Any) -> LocalCopy:
