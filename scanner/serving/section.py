@@ -15,7 +15,8 @@ from typing import Any, Final, TypeAlias
 from scanner.errors import ConfigError, UsageError
 from scanner.limits import GIB, KIB
 from scanner.sections import check_keys, mapping
-from scanner.values import as_host, as_name, as_path, as_size, as_variable, shown
+from scanner.serving.numbers import count, number
+from scanner.values import as_host, as_name, as_path, as_size, as_variable
 from scanner.variables import DATABASE, QUEUE
 
 SECTION: Final = "serve"
@@ -167,25 +168,6 @@ def _as_hosts(value: object) -> frozenset[str]:
     return frozenset(as_host(one) for one in (value if isinstance(value, list) else [value]))
 
 
-def _number(least: float, most: float, unit: float = 1) -> Callable[[object], Any]:
-    def read(value: object) -> Any:
-        if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
-            raise ValueError(f"{shown(value)} is no number from {least:g} to {most:g}")
-        return value * unit
-
-    return read
-
-
-def _count(least: int, most: int) -> Callable[[object], int]:
-    def read(value: object) -> int:
-        number = _number(least, most)(value)
-        if number != int(number):
-            raise ValueError(f"{shown(value)} is no whole number")
-        return int(number)
-
-    return read
-
-
 _Reader: TypeAlias = Callable[[object], Any]
 KEYS: Final[Mapping[str, _Reader]] = {
     "listen": _as_listen,
@@ -194,15 +176,15 @@ KEYS: Final[Mapping[str, _Reader]] = {
     "queue": _as_place,
     "tokens": _as_tokens,
     "registries": _as_hosts,
-    "workers": _count(1, 64),
-    "attempts": _count(1, 20),
-    "lease_seconds": _number(1, 3600),
-    "scan_seconds": _number(1, 86_400),
+    "workers": count(1, 64),
+    "attempts": count(1, 20),
+    "lease_seconds": number(1, 3600),
+    "scan_seconds": number(1, 86_400),
     "scan_memory": as_size,
-    "most_waiting": _count(1, 10_000_000),
+    "most_waiting": count(1, 10_000_000),
     "body": as_size,
-    "fresh_hours": _number(0.001, 24 * 366, 3600),
-    "keep_days": _number(1, 36_600, 86_400),
+    "fresh_hours": number(0.001, 24 * 366, 3600),
+    "keep_days": number(1, 36_600, 86_400),
 }
 """The keys of the section."""
 _FIELDS: Final = {"fresh_hours": "fresh_seconds", "keep_days": "keep_seconds"}
