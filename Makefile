@@ -2,6 +2,7 @@
 #
 #   make scan                           the embedded demo
 #   make scan IMAGE=app:1.4 INDEX=https://libraries.example/python/simple [UPSTREAM=URL] [ARGS="--min-coverage 90"]
+#   make serve [LISTEN=127.0.0.1:8087]  the service, with the demo's image in it; Ctrl-C ends it
 #   make test [ARGS="-k config"]        the tests
 #   make test-real                      those that build dozens of real projects from PyPI; a quarter of an hour at first
 #   make truth SEED=7                   cgscan's word against a corpus of real projects whose truth is known
@@ -22,6 +23,7 @@ DEMO ?= build/demo
 INDEX ?=
 UPSTREAM ?=
 ARGS ?=
+LISTEN ?= 127.0.0.1:8087
 SEED ?= 1
 
 BIN := $(VENV)/bin
@@ -32,10 +34,13 @@ OWN_SCAN := '$(IMAGE)' $(if $(INDEX),--index '$(INDEX)') $(if $(UPSTREAM),--upst
 COMPILE := uv pip compile pyproject.toml --no-config --default-index https://pypi.org/simple --quiet --upgrade \
 	--universal --python-version 3.11 --generate-hashes --custom-compile-command 'make lock'
 
-.PHONY: dev lint test test-real kills truth bench bench-small profile fixtures docs scan lock clean
+.PHONY: dev lint test test-real kills truth bench bench-small profile fixtures docs scan serve lock clean
 
 scan: $(VENV)/.run $(if $(IMAGE),,fixtures)
 	$(CGSCAN) scan $(if $(IMAGE),$(OWN_SCAN),$(DEMO_SCAN)) $(ARGS)
+
+serve: $(VENV)/.serve
+	$(BIN)/python -m fixtures.demo_service --listen '$(LISTEN)' $(ARGS) $(DEMO)
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m fixtures.bench $(ARGS)
@@ -75,6 +80,7 @@ dev: $(VENV)/.dev
 lock: $(VENV)/.dev
 	$(BIN)/$(COMPILE) --output-file requirements/run.txt
 	$(BIN)/$(COMPILE) --extra attest --extra attested --output-file requirements/image.txt
+	$(BIN)/$(COMPILE) --extra attest --extra attested --extra serve --output-file requirements/service.txt
 	$(BIN)/$(COMPILE) --group dev --extra serve --output-file requirements/dev.txt
 
 clean:
@@ -90,7 +96,11 @@ $(VENV)/.run: requirements/run.txt | $(BIN)/python
 	$(INSTALL) -r requirements/run.txt
 	@touch $@
 
-# The one lock holds the other's packages at the same versions: both come from one "make lock".
+# The larger locks hold the smaller ones' packages at the same versions: all come from one "make lock".
+$(VENV)/.serve: requirements/service.txt | $(BIN)/python
+	$(INSTALL) -r requirements/service.txt
+	@touch $@ $(VENV)/.run
+
 $(VENV)/.dev: requirements/dev.txt | $(BIN)/python
 	$(INSTALL) -r requirements/dev.txt
-	@touch $@ $(VENV)/.run
+	@touch $@ $(VENV)/.run $(VENV)/.serve

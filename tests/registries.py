@@ -32,7 +32,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-_OCI_INDEX = "application/vnd.oci.image.index.v1+json"
+from fixtures.layout_registry import Repository, media_type
 
 
 def needed(program: str) -> str:
@@ -183,32 +183,24 @@ def hosted(
     certificate: Certificate | None = None,
 ) -> Iterator[Site]:
     """A registry that serves a layout's blobs. ``otherwise`` is asked first and says whether it answered."""
-    listed = {
-        one["annotations"]["org.opencontainers.image.ref.name"]: one
-        for one in json.loads((layout / "index.json").read_bytes())["manifests"]
-    }
+    files = Repository(name=repository, layout=layout)
 
     def respond(exchange: Exchange) -> None:
         if otherwise(exchange):
             return
-        found = re.fullmatch(rf"/v2/{repository}/(manifests|blobs)/(.+)", exchange.seen.path)
+        found = files.find(exchange.seen.path)
         if exchange.seen.path == "/v2/":
             exchange.send(200, b"{}")
-        elif not found or (path := _blob_path(layout, listed, found[2])) is None or not path.exists():
+        elif found is None:
             exchange.send(404, b'{"errors":[{"code":"MANIFEST_UNKNOWN","message":"<unknown>"}]}')
-        elif found[1] == "manifests":
-            data = path.read_bytes()
-            exchange.send(200, data, Content_Type=json.loads(data).get("mediaType", _OCI_INDEX))
+        elif found[0] == "manifests":
+            data = found[1].read_bytes()
+            exchange.send(200, data, Content_Type=media_type(data))
         else:
-            give_range(exchange, path.read_bytes())
+            give_range(exchange, found[1].read_bytes())
 
     with site(respond, certificate=certificate) as running:
         yield running
-
-
-def _blob_path(layout: Path, listed: Mapping[str, Mapping[str, Any]], wanted: str) -> Path | None:
-    digest = listed[wanted]["digest"] if wanted in listed else wanted
-    return layout / "blobs" / "sha256" / digest.removeprefix("sha256:") if digest.startswith("sha256:") else None
 
 
 # -- certificates and tokens

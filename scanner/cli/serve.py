@@ -10,6 +10,8 @@ import click
 
 from scanner.cli.options import CACHE, DEBUG, INDEXES, NETWORK, READING, options
 from scanner.cli.terminal import Run
+from scanner.formats.text import escaped
+from scanner.status import Status
 
 if TYPE_CHECKING:
     from scanner.config import Settings
@@ -25,6 +27,7 @@ Examples:
   cgscan serve --config cgscan.yaml
   cgscan serve --listen 127.0.0.1:8087 --index chainguard --upstream pypi
   CGSCAN_DATABASE=postgresql://db/cgscan CGSCAN_QUEUE=redis://queue/0 cgscan serve --no-workers
+  cgscan serve --config cgscan.yaml --check
 
 \b
 Needs more than a scan does: pip install 'cgscan[serve]'
@@ -34,6 +37,11 @@ Needs more than a scan does: pip install 'cgscan[serve]'
     (
         click.option("--listen", metavar="HOST:PORT", help="Where to listen.  [default: 127.0.0.1:8087]"),
         click.option("--no-workers", is_flag=True, help="Only serve; 'cgscan worker' scans, here or elsewhere."),
+        click.option(
+            "--check",
+            is_flag=True,
+            help="Ask the service that runs here whether it is ready: exit status 0 or 1, with the reason.",
+        ),
         _JSON,
     ),
     INDEXES,
@@ -50,7 +58,10 @@ def serve(context: click.Context, /, **flags: Any) -> int:
     CGSCAN_QUEUE, name PostgreSQL and Redis. SIGTERM stops it in good order: scans end or go back to the queue.
     """
     listen, scans, as_json = flags.pop("listen"), not flags.pop("no_workers"), flags.pop("log_json")
+    only_check = flags.pop("check")
     settings, serving = _ready(context, flags, listen=listen, as_json=as_json)
+    if only_check:
+        return _check(serving)
     from scanner.service.running import serve as run
 
     run(settings, serving, flags, scans=scans)
@@ -80,6 +91,16 @@ def worker(context: click.Context, /, **flags: Any) -> int:
 
     work(settings, serving, flags)
     return 0
+
+
+def _check(serving: Serving) -> int:
+    from scanner.service.health import not_ready
+
+    reason = not_ready(serving)
+    if reason is None:
+        return Status.HOLDS
+    click.echo(f"not ready: {escaped(reason)}", err=True)
+    return Status.BROKEN
 
 
 def _ready(

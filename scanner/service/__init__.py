@@ -10,6 +10,7 @@
     tokens      who may read, who may have something scanned
     metrics     what Prometheus is told
     api         HTTP
+    health      is a service on this machine ready
     running     one process, or a worker of many; stopping in good order
     logs        lines for people, or JSON
 
