@@ -16,7 +16,7 @@ from scanner.index import Evidence, Role
 from scanner.indexes.kinds import KINDS
 from scanner.limits import DEFAULT_LIMITS, MIB
 from scanner.policy import ALLOWED
-from scanner.serving import RIGHTS
+from scanner.serving import RIGHTS, telling
 from scanner.values import (
     ATTESTATIONS,
     COUNTS,
@@ -157,6 +157,14 @@ _WEBHOOK: Final[Mapping[str, tuple[str, Schema]]] = {
         },
     ),
 }
+_HOSTS: Final[Schema] = {"type": "string", "pattern": f"^{telling.HOSTS}$"}
+_REPOSITORIES: Final[Schema] = {"type": "string", "pattern": f"^{PATTERN}$"}
+
+
+def _one_or_more(form: Schema) -> Schema:
+    return {"oneOf": [form, {"type": "array", "items": form, "minItems": 1, "maxItems": 1000}]}
+
+
 _TOKEN: Final[Schema] = {
     "type": "object",
     "additionalProperties": False,
@@ -174,6 +182,59 @@ _TOKEN: Final[Schema] = {
         "token_env": {"description": "The environment variable that holds it.", **_VARIABLE},
     },
     "oneOf": [{"required": ["sha256"]}, {"required": ["token_env"]}],
+}
+_RECEIVER: Final[Schema] = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["name", "kind"],
+    "properties": {
+        "name": {"description": "What it is called.", "type": "string", "pattern": f"^{NAME}$"},
+        "kind": {"description": "What it is sent.", "enum": list(telling.KINDS)},
+        "url": {
+            "description": "Where it is told.",
+            "type": "string",
+            "pattern": r"^https?://[^@/?#\u0000-\u0020]+(/[^?#\u0000-\u0020]*)?$",
+        },
+        "url_env": {"description": "The environment variable that holds a URL that is a secret.", **_VARIABLE},
+        "secret_env": {
+            "description": "The environment variables that hold what messages are signed with.",
+            "oneOf": [_VARIABLE, {"type": "array", "items": _VARIABLE, "minItems": 1, "maxItems": MOST_SECRETS}],
+        },
+        "events": {"description": "What it is told of.", **_one_or_more({"enum": list(telling.EVENTS)})},
+        "registries": {"description": "Patterns of registries.", **_one_or_more(_HOSTS)},
+        "repositories": {"description": "Patterns of repositories.", **_one_or_more(_REPOSITORIES)},
+        "most": {
+            "description": "Items of a kind in one message.",
+            "type": "integer",
+            "minimum": 1,
+            "maximum": telling.MOST_ITEMS,
+        },
+    },
+    "oneOf": [
+        {"properties": {"kind": {"const": "slack"}, "url": False, "secret_env": False}, "required": ["url_env"]},
+        {
+            "properties": {"kind": {"const": "webhook"}},
+            "required": ["secret_env"],
+            "oneOf": [{"required": ["url"]}, {"required": ["url_env"]}],
+        },
+    ],
+}
+_ATTACH: Final[Schema] = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["registries", "key"],
+    "properties": {
+        "registries": {"description": "Patterns of the registries where that is wanted.", **_one_or_more(_HOSTS)},
+        "key": {"description": "The file of the private key.", **_FORMS[as_path]},
+        "password_env": {"description": "The environment variable that holds the key's password.", **_VARIABLE},
+        "repositories": {"description": "Patterns of repositories.", **_one_or_more(_REPOSITORIES)},
+        "predicates": {"description": "What is attached.", **_one_or_more({"enum": list(telling.PREDICATES)})},
+        "verifier": {
+            "description": "Who verified, as a URI.",
+            "type": "string",
+            "pattern": r"^[a-z][a-z0-9+.-]*:[^\u0000-\u0020\u007f-\uffff]+$",
+        },
+    },
 }
 _SERVE: Final[Mapping[str, tuple[str, Schema | None]]] = {
     "listen": (
@@ -203,6 +264,15 @@ _SERVE: Final[Mapping[str, tuple[str, Schema | None]]] = {
         "How long reports that are not the newest are kept.",
         {"type": "number", "minimum": 1, "maximum": 36_600},
     ),
+    "url": (
+        "The address that others reach the service under.",
+        {"type": "string", "pattern": r"^https?://[A-Za-z0-9.-]+(:[0-9]{1,4})?(/[^@?#\u0000-\u0020]*)?$"},
+    ),
+    "notify": (
+        "Who is told what became of images.",
+        {"type": "array", "items": _RECEIVER, "maxItems": telling.MOST_RECEIVERS},
+    ),
+    "attach": ("Where reports are attached to their images.", _ATTACH),
 }
 _LISTS: Final[Mapping[str, int]] = {"known_as": 1000, "repositories": 1000, "origins": 1000, "secret_env": MOST_SECRETS}
 

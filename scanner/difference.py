@@ -7,9 +7,9 @@ A change read backwards is the opposite change: :data:`OPPOSITES`.
 from __future__ import annotations
 
 import enum
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from scanner.distribution import Finding, FindingKind
 from scanner.index import Evidence
@@ -17,6 +17,11 @@ from scanner.pairing import paired, pairs, without_interpreter
 from scanner.report import DistributionLine, Integrity, Kind, Origin, Report, summarise
 
 SCHEMA: Final = "cgscan-diff/1"
+FINDING_KEYS: Final[tuple[Callable[[Any], object], ...]] = (
+    lambda one: (one.kind, one.path),
+    lambda one: (one.kind, without_interpreter(one.path)),
+)
+"""What makes a finding of one report the same as one of another, for :func:`scanner.pairing.paired`."""
 
 
 class What(enum.Enum):
@@ -301,9 +306,8 @@ def _order(change: Change) -> tuple[int, bool, str, str, str]:
 
 def _findings(before: Report, after: Report) -> Iterator[FindingChange | None]:
     """None for each that is in both."""
-    keys = (lambda one: (one.kind, one.path), lambda one: (one.kind, without_interpreter(one.path)))
     old, new = (sorted(report.findings, key=lambda one: (one.path, one.kind.value)) for report in (before, after))
-    for one, other in paired(old, new, keys):
+    for one, other in paired(old, new, FINDING_KEYS):
         if other is None and one is not None:
             yield _finding(one, before, appeared=False)
         elif one is None and other is not None:

@@ -27,7 +27,7 @@ class Client:
 
     ``plain_http`` are ``host[:port]`` that may be spoken to without TLS; loopback always may.
     ``ca_file`` is added to the trusted certificates, and so are ``more_ca``. ``offline`` refuses every
-    request. Proxies are taken from the environment, but for this machine.
+    request. Proxies are taken from the environment, but for this machine. What can pass is sent ``tries`` times in all.
     """
 
     def __init__(
@@ -39,12 +39,14 @@ class Client:
         more_ca: tuple[Path, ...] = (),
         offline: bool = False,
         connections: int = 16,
+        tries: int = 4,
     ) -> None:
         self._limits = limits
         self._plain_http = frozenset(host.lower() for host in plain_http)
         self._ca_files = (*((ca_file,) if ca_file else ()), *more_ca)
         self._offline = offline
         self._most = connections
+        self._tries = tries
         self._lock = threading.Lock()
         self._connections: Connections | None = None
 
@@ -113,7 +115,11 @@ class Client:
         with self._lock:
             if self._connections is None:
                 self._connections = Connections(
-                    limits=self._limits, plain_http=self._plain_http, ca_files=self._ca_files, most=self._most
+                    limits=self._limits,
+                    plain_http=self._plain_http,
+                    ca_files=self._ca_files,
+                    most=self._most,
+                    tries=self._tries,
                 )
             return self._connections
 

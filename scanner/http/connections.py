@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from scanner.limits import Limits
 
 RETRIED: Final = frozenset({408, 429, 500, 502, 503, 504})
-_TRIES: Final = 4
 _FIRST_PAUSE: Final = 0.5
 _LONGEST_PAUSE: Final = 30.0
 _REDIRECTS: Final = 10
@@ -84,7 +83,10 @@ class Connections:
     Raises :class:`scanner.errors.UsageError` for a file of certificates that cannot be read, or a proxy that is none.
     """
 
-    def __init__(self, *, limits: Limits, plain_http: frozenset[str], ca_files: tuple[Path, ...], most: int) -> None:
+    def __init__(
+        self, *, limits: Limits, plain_http: frozenset[str], ca_files: tuple[Path, ...], most: int, tries: int
+    ) -> None:
+        self._tries = tries
         self._plain_http = plain_http
         self._grace = limits.request_seconds
         self._turns = Turns(most, seconds=limits.request_seconds)
@@ -130,7 +132,7 @@ class Connections:
     def _send(self, build: Callable[[], httpx.Request]) -> httpx.Response:
         """Send and follow redirects; try again what can pass."""
         pause = _FIRST_PAUSE
-        for left in reversed(range(_TRIES)):
+        for left in reversed(range(self._tries)):
             request = build()
             try:
                 response = self._follow(request)

@@ -166,11 +166,12 @@ def report_of(document: bytes) -> Report:
 
 
 def forget(connection: Connection, *, before: float) -> int:
-    """Drop ended jobs and what names had before that time, and reports that no name has any more; how many reports.
+    """Drop ended jobs, what was told and what names had before that time, and reports that no name has; how many reports.
 
     The newest report of a name stays, however old it is.
     """
     jobs, history, reports, images = tables.jobs, tables.history, tables.reports, tables.images
+    connection.execute(delete(tables.outbox).where(tables.outbox.c.ended < before))
     ended = jobs.c.state.in_(("done", "dead", "cancelled"))
     connection.execute(delete(jobs).where(and_(ended, jobs.c.ended < before)))
     connection.execute(delete(history).where(history.c.seen < before, ~_has(images, history.c.report_id)))

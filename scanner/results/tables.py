@@ -151,3 +151,28 @@ history: Final = Table(
     UniqueConstraint("job_id", "report_id"),
     Index(None, "repository", "tag", "seen"),
 )
+
+outbox: Final = Table(
+    "outbox",
+    metadata,
+    Column("number", _Number, primary_key=True, autoincrement=True),
+    Column("id", String(32), nullable=False, unique=True),  # made of what is told and to whom: told once
+    Column("kind", String(16), nullable=False),
+    Column("receiver", String(255), nullable=False),
+    Column("events", String(80), nullable=False),
+    *_name()[:3],
+    Column("digest", String(160)),
+    Column("job_id", String(32), nullable=False),
+    Column("about", Text, nullable=False),  # JSON: which reports, and which they are compared with
+    Column("document", LargeBinary),  # what was signed and is to be attached, compressed by zstd
+    Column("state", String(16), nullable=False),
+    Column("created", Float, nullable=False),
+    Column("due", Float, nullable=False),
+    Column("ended", Float),
+    Column("attempts", Integer, nullable=False),
+    Column("lease", Integer, nullable=False),
+    Column("lease_until", Float),
+    Column("reason", Text),
+    Index(None, "state", "receiver", "due"),
+    Index(None, "registry", "repository", "tag"),
+)

@@ -6,6 +6,7 @@
     carrier     huey wakes workers; what it loses costs time, never a job
     child       one scan in a process of its own, bounded in memory
     scanning    job -> reports, or why not and whether it may pass
+    telling     what became of an image -> those who want to know; reports -> beside their images
     worker      claim, keep the lease, scan, end under the lease
     tokens      who may read, who may have something scanned
     metrics     what Prometheus is told

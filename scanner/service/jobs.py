@@ -16,9 +16,9 @@ from __future__ import annotations
 import enum
 import hashlib
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
@@ -126,6 +126,23 @@ class Wanted:
         return _hashed(str(self.image), self.circumstances)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """A job that ends: with ``reports``, or ``DEAD`` for a reason."""
+
+    job: Job
+    reports: tuple[int, ...] = ()
+    reason: str | None = None
+
+
+Tell: TypeAlias = Callable[[Connection, Ending], None]
+"""Writes down what is to be told of an ending, in the transaction of the ending and before the name has new reports."""
+
+
+def _tell_nobody(_: Connection, __: Ending) -> None:
+    pass
+
+
 def content_of(digest: str, circumstances: str) -> str:
     """The key of a result."""
     return _hashed("content", digest, circumstances)
@@ -197,7 +214,7 @@ def _check_room(connection: Connection, found: Sequence[tuple[Job, bool]], most_
 # -- under a lease -----------------------------------------------------------------------------------
 
 
-def claim(database: Database, worker: str, *, attempts: int, lease: float) -> Job | None:
+def claim(database: Database, worker: str, *, attempts: int, lease: float, tell: Tell = _tell_nobody) -> Job | None:
     """The most urgent job that is due, now running under a lease of ``lease`` seconds; None where there is none.
 
     A job that was lost with its worker too often is given up here: it may be what kills them.
@@ -216,6 +233,7 @@ def claim(database: Database, worker: str, *, attempts: int, lease: float) -> Jo
             if job.state is State.RUNNING and job.attempts >= attempts:
                 reason = f"its worker was lost {job.attempts} times while it scanned this"
                 _end(connection, job.id, State.DEAD, now, reason=reason)
+                tell(connection, Ending(job=job, reason=reason))
                 continue
             values = {
                 "state": State.RUNNING.value,
@@ -235,7 +253,7 @@ def renew(database: Database, job: Job, *, lease: float) -> None:
         _change(connection, job, lease_until=clock(connection) + lease)
 
 
-def settle_digest(database: Database, job: Job, digest: str) -> bool:
+def settle_digest(database: Database, job: Job, digest: str, *, tell: Tell = _tell_nobody) -> bool:
     """Write down what the name means. Whether this job is to scan it: not where a result is there (the job is then
     done), nor while another job scans the same digest (it is then due a little later); :class:`LeaseLost`.
     """
@@ -245,7 +263,7 @@ def settle_digest(database: Database, job: Job, digest: str) -> bool:
         _change(connection, job, digest=digest, content=content)
         known = of_content(connection, content)
         if known:
-            _done(connection, job, known, now)
+            _done(connection, job, known, now, tell)
             return False
         rival = and_(jobs.c.content == content, jobs.c.state == State.RUNNING.value, jobs.c.id < job.id)
         if connection.execute(select(jobs.c.id).where(rival, jobs.c.lease_until >= now).limit(1)).first():
@@ -255,35 +273,36 @@ def settle_digest(database: Database, job: Job, digest: str) -> bool:
         return True
 
 
-def finish(database: Database, job: Job, reports: Sequence[Report], *, digest: str) -> None:
+def finish(database: Database, job: Job, reports: Sequence[Report], *, digest: str, tell: Tell = _tell_nobody) -> None:
     """Keep the results and end the job, both or neither; :class:`LeaseLost`. ``digest`` is what the name meant."""
     content = content_of(digest, job.circumstances)
     try:
-        _finish(database, job, reports, content)
+        _finish(database, job, reports, content, tell)
     except _Overtaken:  # another job was quicker with the same result, which is there now
-        _finish(database, job, reports, content)
+        _finish(database, job, reports, content, tell)
 
 
-def _finish(database: Database, job: Job, reports: Sequence[Report], content: str) -> None:
+def _finish(database: Database, job: Job, reports: Sequence[Report], content: str, tell: Tell) -> None:
     with database.writing() as connection:
         _change(connection, job, content=content)
         try:
             report_ids = keep(connection, reports, content=content)
         except IntegrityError as problem:
             raise _Overtaken from problem
-        _done(connection, job, report_ids, clock(connection))
+        _done(connection, job, report_ids, clock(connection), tell)
 
 
-def _done(connection: Connection, job: Job, report_ids: Sequence[int], now: float) -> None:
+def _done(connection: Connection, job: Job, report_ids: Sequence[int], now: float, tell: Tell) -> None:
     _change(connection, job, state=State.DONE.value, ended=now, reason=None)
+    tell(connection, Ending(job=job, reports=tuple(report_ids)))
     named = Named(job=job.id, registry=job.registry, repository=job.repository, tag=job.tag, submitted=job.submitted)
     name(connection, report_ids, named, now=now)
 
 
-def retry(database: Database, job: Job, reason: str, *, attempts: int) -> State:
+def retry(database: Database, job: Job, reason: str, *, attempts: int, tell: Tell = _tell_nobody) -> State:
     """Try again later, or give up after as many ``attempts``; :class:`LeaseLost`."""
     if job.attempts >= attempts:
-        give_up(database, job, f"{reason} (after {job.attempts} attempts)")
+        give_up(database, job, f"{reason} (after {job.attempts} attempts)", tell=tell)
         return State.DEAD
     wait = BACKOFF[min(job.attempts, len(BACKOFF)) - 1]
     with database.writing() as connection:
@@ -299,11 +318,12 @@ def hand_back(database: Database, job: Job) -> None:
         _change(connection, job, worker=None, **back)
 
 
-def give_up(database: Database, job: Job, reason: str) -> None:
+def give_up(database: Database, job: Job, reason: str, *, tell: Tell = _tell_nobody) -> None:
     """Nothing will come of it; :class:`LeaseLost`."""
     with database.writing() as connection:
         _change(connection, job)
         _end(connection, job.id, State.DEAD, clock(connection), reason=reason)
+        tell(connection, Ending(job=job, reason=reason))
 
 
 def _change(connection: Connection, job: Job, **values: Any) -> None:

@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from scanner.results.database import Database
 from scanner.results.reading import fleet
 from scanner.service.jobs import State, counted
+from scanner.service.telling import outbox
 
 _SECONDS: Final = (0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800)
 
@@ -25,6 +26,15 @@ class Metrics:
         self.webhooks = Counter(
             "cgscan_webhooks", "Webhooks by source and answer", ["source", "status"], registry=self.registry
         )
+        self.told = Counter(
+            "cgscan_told", "Attempts to tell by receiver and outcome", ["receiver", "how"], registry=self.registry
+        )
+        self._outbox = Gauge(
+            "cgscan_notifications",
+            "What is to be told by receiver and state",
+            ["receiver", "state"],
+            registry=self.registry,
+        )
         self._jobs = Gauge("cgscan_jobs", "Jobs by state", ["state"], registry=self.registry)
         self._coverage = Gauge(
             "cgscan_coverage_percent", "Verified of applicable, newest of all names", registry=self.registry
@@ -36,6 +46,9 @@ class Metrics:
         counts = counted(database)
         for state in State:
             self._jobs.labels(state.value).set(counts[state])
+        self._outbox.clear()
+        for (receiver, word), number in outbox.counted(database).items():
+            self._outbox.labels(receiver, word).set(number)
         now = fleet(database)
         self._images.set(now.images)
         self._coverage.set(now.coverage if now.coverage is not None else float("nan"))

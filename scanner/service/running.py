@@ -27,6 +27,8 @@ from scanner.service.carrier import Carrier
 from scanner.service.logs import say
 from scanner.service.metrics import Metrics
 from scanner.service.scanning import Scanner
+from scanner.service.telling.deciding import Deciding
+from scanner.service.telling.delivering import Telling
 from scanner.service.tokens import tokens_of
 from scanner.service.worker import Workers
 from scanner.serving import Serving
@@ -48,6 +50,7 @@ class Parts:
     carrier: Carrier
     metrics: Metrics
     workers: Workers
+    telling: Telling
 
     def close(self) -> None:
         """Let go of all."""
@@ -61,8 +64,10 @@ def parts_of(settings: Settings, serving: Serving, flags: Mapping[str, Any]) -> 
     database.migrate()
     carrier = Carrier(serving.queue, serving.folder)
     metrics = Metrics()
-    workers = Workers(database, carrier, Scanner(settings, serving, flags), serving, metrics)
-    return Parts(database=database, carrier=carrier, metrics=metrics, workers=workers)
+    decide = Deciding(serving.notify, serving.attach)
+    workers = Workers(database, carrier, Scanner(settings, serving, flags), serving, metrics, decide)
+    telling = Telling(database, settings, serving, metrics, os.environ)
+    return Parts(database=database, carrier=carrier, metrics=metrics, workers=workers, telling=telling)
 
 
 def serve(settings: Settings, serving: Serving, flags: Mapping[str, Any], *, scans: bool = True) -> None:
@@ -101,6 +106,7 @@ def serve(settings: Settings, serving: Serving, flags: Mapping[str, Any], *, sca
         signal.signal(number, lambda *_: None)
     if scans:
         parts.workers.start()
+        parts.telling.start()
     try:
         server.run()
     finally:
@@ -109,6 +115,7 @@ def serve(settings: Settings, serving: Serving, flags: Mapping[str, Any], *, sca
             signal.signal(number, signal.SIG_DFL)
         if scans:
             parts.workers.stop(grace=GRACE)
+            parts.telling.stop(grace=GRACE)
         parts.close()
     say("stopped")
 
@@ -125,11 +132,13 @@ def work(settings: Settings, serving: Serving, flags: Mapping[str, Any]) -> None
     for number in _SIGNALS:
         signal.signal(number, stopping)
     parts.workers.start()
+    parts.telling.start()
     say("ready", workers=serving.workers)
     while not stop.wait(3600):
         pass
     say("stopping")
     parts.workers.stop(grace=GRACE)
+    parts.telling.stop(grace=GRACE)
     parts.close()
     say("stopped")
 

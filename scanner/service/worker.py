@@ -17,7 +17,7 @@ from scanner.results.database import Database, clock
 from scanner.results.keeping import forget
 from scanner.service import jobs
 from scanner.service.carrier import Carrier
-from scanner.service.jobs import Job, LeaseLost
+from scanner.service.jobs import Job, LeaseLost, Tell
 from scanner.service.logs import say
 from scanner.service.metrics import Metrics
 from scanner.service.scanning import Beat, Failed, Scanned, Stopped
@@ -44,12 +44,15 @@ class Scans(Protocol):
 class Workers:
     """A bounded number of threads that scan, each one image at a time, and one that makes up for lost wakes."""
 
-    def __init__(self, database: Database, carrier: Carrier, scans: Scans, serving: Serving, metrics: Metrics) -> None:
+    def __init__(
+        self, database: Database, carrier: Carrier, scans: Scans, serving: Serving, metrics: Metrics, tell: Tell
+    ) -> None:
         self._database = database
         self._carrier = carrier
         self._scans = scans
         self._serving = serving
         self._metrics = metrics
+        self._tell = tell
         self._stop = threading.Event()
         self._hand_back = threading.Event()
         self._name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
@@ -117,7 +120,11 @@ class Workers:
 
     def _work_once(self, name: str) -> None:
         job = jobs.claim(
-            self._database, f"{self._name}:{name}", attempts=self._serving.attempts, lease=self._serving.lease_seconds
+            self._database,
+            f"{self._name}:{name}",
+            attempts=self._serving.attempts,
+            lease=self._serving.lease_seconds,
+            tell=self._tell,
         )
         if job is None:
             return
@@ -138,7 +145,7 @@ class Workers:
 
     def _scan(self, job: Job) -> str:
         digest = self._scans.resolve(job)
-        if not jobs.settle_digest(self._database, job, digest):
+        if not jobs.settle_digest(self._database, job, digest, tell=self._tell):
             return "known"
         start = time.monotonic()
         scanned = self._scans.scan(job, digest, self._beat(job))
@@ -146,7 +153,7 @@ class Workers:
         self._metrics.bytes.inc(scanned.read)
         self._metrics.layers.labels("remembered").inc(scanned.remembered)
         self._metrics.layers.labels("read").inc(scanned.layers - scanned.remembered)
-        jobs.finish(self._database, job, scanned.reports, digest=digest)
+        jobs.finish(self._database, job, scanned.reports, digest=digest, tell=self._tell)
         return "done"
 
     def _beat(self, job: Job) -> Beat:
@@ -175,9 +182,10 @@ class Workers:
     def _fail(self, job: Job, problem: Failed) -> str:
         try:
             if problem.passing:
-                state = jobs.retry(self._database, job, problem.reason, attempts=self._serving.attempts)
+                most = self._serving.attempts
+                state = jobs.retry(self._database, job, problem.reason, attempts=most, tell=self._tell)
             else:
-                jobs.give_up(self._database, job, problem.reason)
+                jobs.give_up(self._database, job, problem.reason, tell=self._tell)
                 state = jobs.State.DEAD
         except LeaseLost:
             return "lost"

@@ -16,6 +16,7 @@ from scanner.errors import ConfigError, UsageError
 from scanner.limits import GIB, KIB
 from scanner.sections import check_keys, mapping
 from scanner.serving.numbers import count, number
+from scanner.serving.telling import Attaching, Receiver, as_attaching, as_public_url, as_receivers
 from scanner.values import as_host, as_name, as_path, as_size, as_variable
 from scanner.variables import DATABASE, QUEUE
 
@@ -42,6 +43,7 @@ class Serving:
     process. A job whose worker is silent for ``lease_seconds`` is another's. A scan is bounded by ``scan_seconds`` and
     ``scan_memory``, bytes of address space; a request by ``body``, bytes; the queue by ``most_waiting``, jobs. After
     ``fresh_seconds`` the indexes are taken to have changed. ``keep_seconds`` is how long what is old is kept.
+    ``url`` is the address that others reach the service under. ``notify`` are told, ``attach`` is where reports go.
     """
 
     host: str = "127.0.0.1"
@@ -60,6 +62,9 @@ class Serving:
     body: int = 1024 * KIB
     fresh_seconds: float = 24 * 3600.0
     keep_seconds: float = 365 * 24 * 3600.0
+    url: str | None = None
+    notify: tuple[Receiver, ...] = ()
+    attach: Attaching | None = None
 
 
 def serving_of(file: Path | None, environment: Mapping[str, str]) -> Serving:
@@ -109,6 +114,8 @@ def _read(tree: Mapping[object, Any], file: Path | None, faults: list[str]) -> d
         values |= read if isinstance(read, dict) else {_FIELDS.get(key, key): read}
     if isinstance(values.get("folder"), Path) and file is not None:
         values["folder"] = file.parent / values["folder"]
+    if isinstance(values.get("attach"), Attaching) and file is not None:
+        values["attach"] = replace(values["attach"], key=file.parent / values["attach"].key)
     return values
 
 
@@ -185,6 +192,9 @@ KEYS: Final[Mapping[str, _Reader]] = {
     "body": as_size,
     "fresh_hours": number(0.001, 24 * 366, 3600),
     "keep_days": number(1, 36_600, 86_400),
+    "url": as_public_url,
+    "notify": as_receivers,
+    "attach": as_attaching,
 }
 """The keys of the section."""
 _FIELDS: Final = {"fresh_hours": "fresh_seconds", "keep_days": "keep_seconds"}

@@ -160,14 +160,14 @@ def _digest_or_none(text: str) -> Digest | None:
 
 
 def _check_wanted(source: WebhookSource, image: ImageName) -> None:
-    if source.repositories and not any(_pattern(one).fullmatch(image.repository) for one in source.repositories):
+    if source.repositories and not any(pattern_of(one).fullmatch(image.repository) for one in source.repositories):
         raise _Passed(f"{said(image.repository)} is none of repositories")
     if image.tag is None and not source.untagged:
         raise _Passed("pushed without a tag: mostly one image of an index; untagged: true takes it")
 
 
 @lru_cache(1024)
-def _pattern(text: str) -> re.Pattern[str]:
+def pattern_of(text: str) -> re.Pattern[str]:
     """``*`` is any part of one component of a path, ``**`` of several."""
     parts = re.split(r"(\*+)", text)
     forms = {"": "", "*": "[^/]*"}

@@ -9,6 +9,7 @@
     jobs        submit, wait, cancel, the dead-letter list
     images      names, reports, what is asked across them
     hooks       webhooks of registries
+    notifications  what was told, what waits to be
     operation   health and metrics
     application all of it as one application
 """

@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import FastAPI
 
 import scanner
-from scanner.service.api import hooks, images, jobs, operation, problems
+from scanner.service.api import hooks, images, jobs, notifications, operation, problems
 from scanner.service.api.answers import Problem
 from scanner.service.api.asked import Service
 from scanner.service.api.bounds import Bounded
@@ -25,7 +25,7 @@ def application(service: Service) -> FastAPI:
     )
     app.state.service = service
     problems.install(app)
-    for router in (jobs.router, images.router, hooks.router, operation.router):
+    for router in (jobs.router, images.router, hooks.router, notifications.router, operation.router):
         app.include_router(router)
     app.add_middleware(Bounded, most=service.serving.body)
     _describe_problems(app)

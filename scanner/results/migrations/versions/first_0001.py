@@ -128,3 +128,32 @@ def upgrade() -> None:
         ),
     )
     op.create_index(op.f("ix_images_report_id"), "images", ["report_id"], unique=False)
+    op.create_table(
+        "outbox",
+        sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("kind", sa.String(length=16), nullable=False),
+        sa.Column("receiver", sa.String(length=255), nullable=False),
+        sa.Column("events", sa.String(length=80), nullable=False),
+        sa.Column("registry", sa.String(length=255), nullable=False),
+        sa.Column("repository", sa.String(length=255), nullable=False),
+        sa.Column("tag", sa.String(length=128), nullable=False),
+        sa.Column("digest", sa.String(length=160), nullable=True),
+        sa.Column("job_id", sa.String(length=32), nullable=False),
+        sa.Column("about", sa.Text(), nullable=False),
+        sa.Column("document", sa.LargeBinary(), nullable=True),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("created", sa.Float(), nullable=False),
+        sa.Column("due", sa.Float(), nullable=False),
+        sa.Column("ended", sa.Float(), nullable=True),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("lease", sa.Integer(), nullable=False),
+        sa.Column("lease_until", sa.Float(), nullable=True),
+        sa.Column("reason", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_outbox")),
+        sa.UniqueConstraint("id", name=op.f("uq_outbox_id")),
+    )
+    op.create_index(
+        op.f("ix_outbox_registry_repository_tag"), "outbox", ["registry", "repository", "tag"], unique=False
+    )
+    op.create_index(op.f("ix_outbox_state_receiver_due"), "outbox", ["state", "receiver", "due"], unique=False)
