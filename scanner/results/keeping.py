@@ -166,7 +166,7 @@ def report_of(document: bytes) -> Report:
 
 
 def forget(connection: Connection, *, before: float) -> int:
-    """Drop ended jobs, what was told and what names had before that time, and reports that no name has; how many reports.
+    """Drop what ended, was told or named before that time, and reports that no name has any more; how many reports.
 
     The newest report of a name stays, however old it is.
     """
