@@ -115,7 +115,7 @@ class Poster:
             raise Postponed(Later(reason="it cannot be asked")) from None
         finally:
             watch.cancel()
-        _check(answer)
+        _check(answer, self._armed.url)
 
     def close(self) -> None:
         """Close the connections."""
@@ -134,12 +134,13 @@ def _unanswered(problem: RequestFailed) -> Later:
     return Later(reason=reason, others=True, counts=True)
 
 
-def _check(answer: Answer) -> None:
+def _check(answer: Answer, url: str) -> None:
     status = answer.status
     if 200 <= status < 300:
         return
     word = _WORD.fullmatch(answer.body.strip())
-    reason = f"answered {status}{_phrase(status)}{f': {word[0].decode()}' if word else ''}"
+    told = f": {word[0].decode()}" if word and word[0].decode() not in url else ""
+    reason = f"answered {status}{_phrase(status)}{told}"
     if status in (408, 425, 429) or status >= 500:
         whole = status in (429, 502, 503, 504)
         pause = asked_pause(answer.headers)
