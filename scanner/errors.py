@@ -9,6 +9,7 @@
     │   ├── TargetNotFound           nothing answers to that name; lists what was tried
     │   ├── AccessDenied             it is there, these credentials may not read it
     │   └── UnsupportedTarget        it is there and is no image or tree that cgscan reads
+    │       └── NoImage              an artifact of another kind: a chart, a signature, a report
     ├── UntrustedContent             the rest of the target cannot be trusted: the scan ends
     │   ├── DigestMismatch           bytes that are not those that were promised
     │   ├── TruncatedStream          a stream that ends before its end
@@ -71,6 +72,10 @@ class AccessDenied(TargetError):
 
 class UnsupportedTarget(TargetError):
     """The target is there and is nothing that cgscan reads."""
+
+
+class NoImage(UnsupportedTarget):
+    """The target is an artifact of a registry that is no image: a chart, a signature, an attached report."""
 
 
 class UntrustedContent(CgscanError):

@@ -21,6 +21,7 @@ from scanner.errors import (
     AccessDenied,
     CgscanError,
     IndexFailure,
+    NoImage,
     TargetError,
     TargetNotFound,
     TruncatedStream,
@@ -78,7 +79,7 @@ def main() -> None:
     try:
         answer = _scan(errand)
     except CgscanError as problem:
-        answer = {"problem": str(problem), "may_pass": may_pass(problem)}
+        answer = {"problem": str(problem), "may_pass": may_pass(problem), "no_image": isinstance(problem, NoImage)}
     except MemoryError:
         answer = {"problem": f"needs more than {errand.memory} bytes of memory (serve.scan_memory)", "may_pass": False}
     except Exception as problem:  # noqa: BLE001 - a fault of ours is a reason like any other

@@ -20,7 +20,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, false, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from scanner.reference import ImageName
@@ -28,9 +28,16 @@ from scanner.report import Report
 from scanner.results.database import Database, clock
 from scanner.results.keeping import Named, keep, name, of_content
 from scanner.results.tables import jobs
+from scanner.results.tables import reports as reports_table
 
 BACKOFF: Final = (10.0, 60.0, 300.0, 1800.0)
 """Seconds before each next attempt; the last counts for all that follow."""
+ASKED: Final = "api"
+"""The source of jobs that somebody asked for; others are what a registry told of, or has."""
+SETTLING: Final = 10.0
+"""Seconds that an image that was pushed by its digest waits for the index that it may be of."""
+_TOGETHER: Final = 60.0
+"""Seconds within which an index follows its images."""
 MOST_SHOWN: Final = 1000
 """Characters of a reason that are kept."""
 
@@ -113,12 +120,15 @@ class Job:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """What is to be scanned. ``circumstances`` is the state of the indexes and the fingerprint of the settings."""
+    """What is to be scanned. ``circumstances`` is the state of the indexes and the fingerprint of the settings;
+    ``delay`` is seconds before it is due.
+    """
 
     image: ImageName
     source: str
     priority: Priority
     circumstances: str
+    delay: float = 0.0
 
     @property
     def key(self) -> str:
@@ -193,7 +203,7 @@ def _submit_one(connection: Connection, wanted: Wanted) -> tuple[Job, bool]:
         "digest": digest,
         "source": wanted.source,
         "submitted": now,
-        "due": now,
+        "due": now + wanted.delay,
         "attempts": 0,
         "lease": 0,
     }
@@ -255,22 +265,42 @@ def renew(database: Database, job: Job, *, lease: float) -> None:
 
 def settle_digest(database: Database, job: Job, digest: str, *, tell: Tell = _tell_nobody) -> bool:
     """Write down what the name means. Whether this job is to scan it: not where a result is there (the job is then
-    done), nor while another job scans the same digest (it is then due a little later); :class:`LeaseLost`.
+    done), nor while another job scans the same digest, or may scan the index that it is of (it is then due a little
+    later); :class:`LeaseLost`.
     """
     content = content_of(digest, job.circumstances)
     with database.writing() as connection:
         now = clock(connection)
         _change(connection, job, digest=digest, content=content)
-        known = of_content(connection, content)
+        known = of_content(connection, content) or _of_index(connection, job, digest)
         if known:
             _done(connection, job, known, now, tell)
             return False
         rival = and_(jobs.c.content == content, jobs.c.state == State.RUNNING.value, jobs.c.id < job.id)
-        if connection.execute(select(jobs.c.id).where(rival, jobs.c.lease_until >= now).limit(1)).first():
+        scanned = and_(rival, jobs.c.lease_until >= now)
+        if connection.execute(select(jobs.c.id).where(or_(scanned, _may_be_its_index(job))).limit(1)).first():
             back = {"state": State.QUEUED.value, "due": now + 1.0, "attempts": job.attempts - 1}
             _change(connection, job, worker=None, **back)
             return False
         return True
+
+
+def _of_index(connection: Connection, job: Job, digest: str) -> list[int]:
+    """The report of an image that was scanned with its index under the same circumstances."""
+    same = and_(jobs.c.circumstances == job.circumstances, jobs.c.state == State.DONE.value)
+    joined = reports_table.join(jobs, jobs.c.content == reports_table.c.content)
+    query = select(reports_table.c.id).select_from(joined).where(reports_table.c.digest == digest, same)
+    return list(connection.execute(query.order_by(reports_table.c.id).limit(1)).scalars())
+
+
+def _may_be_its_index(job: Job) -> ColumnElement[bool]:
+    """Jobs of tags that were pushed together with an image that was pushed by its digest; none for any other."""
+    if job.tag or job.source == ASKED:
+        return false()
+    name = and_(jobs.c.registry == job.registry, jobs.c.repository == job.repository, jobs.c.tag != "")
+    together = and_(jobs.c.submitted >= job.submitted, jobs.c.submitted < job.submitted + _TOGETHER)
+    is_open = jobs.c.state.in_((State.QUEUED.value, State.RUNNING.value))
+    return and_(name, together, is_open, jobs.c.circumstances == job.circumstances)
 
 
 def finish(database: Database, job: Job, reports: Sequence[Report], *, digest: str, tell: Tell = _tell_nobody) -> None:
@@ -324,6 +354,13 @@ def give_up(database: Database, job: Job, reason: str, *, tell: Tell = _tell_nob
         _change(connection, job)
         _end(connection, job.id, State.DEAD, clock(connection), reason=reason)
         tell(connection, Ending(job=job, reason=reason))
+
+
+def leave(database: Database, job: Job, reason: str) -> None:
+    """There is nothing to scan in what a registry told of; :class:`LeaseLost`."""
+    with database.writing() as connection:
+        _change(connection, job)
+        _end(connection, job.id, State.CANCELLED, clock(connection), reason=reason)
 
 
 def _change(connection: Connection, job: Job, **values: Any) -> None:

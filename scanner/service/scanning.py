@@ -46,10 +46,11 @@ class Scanned:
 
 
 class Failed(Exception):
-    """No reports; whether a later attempt may go well."""
+    """No reports; whether a later attempt may go well, and whether there is no image that could be scanned."""
 
-    def __init__(self, reason: str, *, passing: bool) -> None:
+    def __init__(self, reason: str, *, passing: bool, no_image: bool = False) -> None:
         super().__init__(reason)
+        self.no_image = no_image
         self.reason = reason
         self.passing = passing
 
@@ -144,7 +145,7 @@ def _answer(place: Path, status: int, said: str) -> Scanned:
         how = f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
         raise Failed(f"the scan's process {how}: {last[0][:300]}", passing=True) from problem
     if "problem" in answer:
-        raise Failed(answer["problem"], passing=answer["may_pass"])
+        raise Failed(answer["problem"], passing=answer["may_pass"], no_image=answer.get("no_image", False))
     reports = [decoded(Report, value, Reading(strict=False)) for value in answer["reports"]]
     return Scanned(
         reports=tuple(report for report in reports if report is not None),

@@ -17,7 +17,7 @@ from scanner.results.database import Database, clock
 from scanner.results.keeping import forget
 from scanner.service import jobs
 from scanner.service.carrier import Carrier
-from scanner.service.jobs import Job, LeaseLost, Tell
+from scanner.service.jobs import ASKED, Job, LeaseLost, Tell
 from scanner.service.logs import say
 from scanner.service.metrics import Metrics
 from scanner.service.scanning import Beat, Failed, Scanned, Stopped
@@ -181,7 +181,10 @@ class Workers:
 
     def _fail(self, job: Job, problem: Failed) -> str:
         try:
-            if problem.passing:
+            if problem.no_image and job.source != ASKED:  # what hangs on an image is pushed like one
+                jobs.leave(self._database, job, problem.reason)
+                state = jobs.State.CANCELLED
+            elif problem.passing:
                 most = self._serving.attempts
                 state = jobs.retry(self._database, job, problem.reason, attempts=most, tell=self._tell)
             else:

@@ -24,7 +24,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from scanner.digest import Digest
-from scanner.errors import DigestMismatch, LimitExceeded, TargetNotFound, UnsupportedTarget, UntrustedContent
+from scanner.errors import DigestMismatch, LimitExceeded, NoImage, TargetNotFound, UnsupportedTarget, UntrustedContent
 from scanner.image import ALL_PLATFORMS, Image, Layer, Platform
 from scanner.sources.document import Node, parse_json
 from scanner.toc import TocPlace
@@ -185,7 +185,7 @@ def _refuse_kind(node: Node, kind: str, *, is_index: bool, is_manifest: bool) ->
         return  # an index without "manifests" is an empty one
     if kind in INDEX_TYPES | MANIFEST_TYPES:
         node.fail(f"is called {kind!r} and is {'an index' if is_index else 'a manifest' if is_manifest else 'neither'}")
-    raise UnsupportedTarget(f"{node.what}: {kind[:150]!r} is no container image")
+    raise NoImage(f"{node.what}: {kind[:150]!r} is no container image")
 
 
 def _manifest(node: Node, kind: str | None) -> ImageManifest:
@@ -196,7 +196,7 @@ def _manifest(node: Node, kind: str | None) -> ImageManifest:
         raise UnsupportedTarget(f"{node.what}: a Docker plugin, not an image")
     if config.media_type not in CONFIG_TYPES:
         type_ = node["artifactType"].optional_text() or config.media_type
-        raise UnsupportedTarget(f"{node.what}: an artifact of type {type_[:150]!r}, not an image")
+        raise NoImage(f"{node.what}: an artifact of type {type_[:150]!r}, not an image")
     return ImageManifest(config=config, layers=tuple(map(descriptor_of, node["layers"].items())), media_type=kind)
 
 

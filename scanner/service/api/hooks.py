@@ -16,7 +16,7 @@ from scanner.service.api.answers import Accepted
 from scanner.service.api.asked import Asked, Service
 from scanner.service.api.jobs import queue, url_of
 from scanner.service.api.problems import Refusal, described
-from scanner.service.jobs import Priority, Wanted
+from scanner.service.jobs import SETTLING, Priority, Wanted
 from scanner.webhooks import Accepted as Heard
 from scanner.webhooks import Answered, Pushed, Refused, WebhookSource, handshake, receive
 
@@ -59,7 +59,13 @@ def _heard(service: Service, source: WebhookSource, request: Request, body: byte
         return _answer(outcome)
     circumstances = service.circumstances()
     wanted = [
-        Wanted(image=push.image, source=source.name, priority=Priority.PUSH, circumstances=circumstances)
+        Wanted(
+            image=push.image,
+            source=source.name,
+            priority=Priority.PUSH,
+            circumstances=circumstances,
+            delay=0.0 if push.tag else SETTLING,
+        )
         for push in outcome.pushes
     ]
     jobs = queue(service, wanted)

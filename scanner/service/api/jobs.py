@@ -17,7 +17,7 @@ from scanner.service import jobs
 from scanner.service.api.answers import JobAnswer, PageOf, ScanRequest, StateName
 from scanner.service.api.asked import MAY_READ, MAY_SCAN, Asked, Cursor, Most, Service
 from scanner.service.api.problems import Refusal, described
-from scanner.service.jobs import Job, Priority, State, Wanted
+from scanner.service.jobs import ASKED, Job, Priority, State, Wanted
 
 ROOT: Final = "/api/v1"
 _LOOK: Final = 0.25
@@ -63,7 +63,7 @@ def submit(service: Asked, request: ScanRequest, response: Response) -> JobAnswe
         raise Refusal(403, f"{image.host} is none of serve.registries")
     wanted = Wanted(
         image=image,
-        source="api",
+        source=ASKED,
         priority=Priority[request.priority.upper()],
         circumstances=service.circumstances(),
     )

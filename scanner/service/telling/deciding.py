@@ -17,7 +17,7 @@ from sqlalchemy import Connection, and_, func, select
 from scanner.difference import FINDING_KEYS
 from scanner.pairing import paired
 from scanner.results.database import clock
-from scanner.results.tables import findings, history, images, outbox, reports
+from scanner.results.tables import findings, history, images, jobs, outbox, reports
 from scanner.service.jobs import Ending, Job
 from scanner.service.telling.outbox import WAITING
 from scanner.serving import Attaching, Receiver
@@ -100,7 +100,7 @@ def _write(connection: Connection, job: Job, row: dict[str, Any], *of: object) -
         "registry": job.registry,
         "repository": job.repository,
         "tag": job.tag,
-        "digest": job.digest,
+        "digest": connection.execute(select(jobs.c.digest).where(jobs.c.id == job.id)).scalar_one(),
         "job_id": job.id,
         "state": WAITING,
         "created": now,
