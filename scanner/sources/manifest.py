@@ -63,6 +63,7 @@ _LAYER = re.compile(
     r"application/vnd\.(?:oci\.image\.layer\.(?:nondistributable\.)?v1\.tar(?:\+(?:gzip|zstd))?"
     r"|docker\.image\.rootfs\.(?:foreign\.)?diff\.tar(?:\.(?:gzip|zstd))?)"
 )
+_IN_TOTO: Final = "application/vnd.in-toto+json"
 _PLATFORM_PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _ATTESTATION: Final = "vnd.docker.reference.type"
 _FALLBACK: Final = Platform("linux", "amd64")
@@ -408,7 +409,12 @@ def check_layers(count: int, config: ImageConfig, *, limits: Limits, what: str) 
 
 
 def check_layer_types(manifest: ImageManifest, *, what: str) -> None:
-    """:class:`UnsupportedTarget` for a layer that is no tar: encrypted, EROFS, an artifact's."""
+    """:class:`UnsupportedTarget` for a layer that is no tar: encrypted, EROFS, an artifact's.
+
+    :class:`NoImage` where all are attestations: BuildKit puts them beside an image's manifest, dressed as one.
+    """
+    if manifest.layers and {layer.media_type for layer in manifest.layers} == {_IN_TOTO}:
+        raise NoImage(f"{what}: attestations of BuildKit, not an image")
     for at, layer in enumerate(manifest.layers):
         if _LAYER.fullmatch(layer.media_type):
             continue
