@@ -414,7 +414,7 @@ def check_layer_types(manifest: ImageManifest, *, what: str) -> None:
     :class:`NoImage` where all are attestations: BuildKit puts them beside an image's manifest, dressed as one.
     """
     if manifest.layers and {layer.media_type for layer in manifest.layers} == {_IN_TOTO}:
-        raise NoImage(f"{what}: attestations of BuildKit, not an image")
+        raise NoImage(f"{what}: in-toto attestations of BuildKit, not an image")
     for at, layer in enumerate(manifest.layers):
         if _LAYER.fullmatch(layer.media_type):
             continue

@@ -264,3 +264,48 @@ def test_the_old_is_forgotten_but_for_the_newest_of_a_name(database: Database) -
     assert count(database, tables.history) == 1
     assert count(database, tables.jobs) == 0
     assert submit(database).state is State.QUEUED
+
+
+def test_an_image_of_an_index_is_not_scanned_beside_it(database: Database) -> None:
+    """Its own event came first, by its digest: it waits for the index, and gets its report from there."""
+    child, index = DIGEST, "sha256:" + "d" * 64
+    submit(database, f"r.example/app@{child}")
+    held = claim(database)
+    submit(database, "r.example/other:1")
+    assert jobs.settle_digest(database, held, child)
+    submit(database, f"r.example/app:1@{index}")
+    assert not jobs.settle_digest(database, held, child)
+    waiting = jobs.get(database, held.id)
+    assert waiting is not None
+    assert (waiting.state, waiting.attempts) == (State.QUEUED, 0)
+    for _ in range(2):
+        one = claim(database)
+        said = child if one.repository == "app" else "sha256:" + "e" * 64
+        jobs.finish(database, one, [report(said)], digest=index if one.repository == "app" else said)
+    with database.writing() as connection:
+        connection.execute(update(tables.jobs).where(tables.jobs.c.id == held.id).values(due=0))
+    assert not jobs.settle_digest(database, claim(database), child)
+    done = jobs.get(database, held.id)
+    assert done is not None
+    assert done.state is State.DONE
+    assert len(reports_of_job(database, done.id, done.content)) == 1
+
+
+def test_what_is_asked_for_by_its_digest_waits_for_nothing(database: Database) -> None:
+    asked = Wanted(
+        image=ImageName.parse(f"r.example/app@{DIGEST}"),
+        source=jobs.ASKED,
+        priority=Priority.REQUEST,
+        circumstances="x",
+    )
+    jobs.submit(database, [asked], most_waiting=9)
+    held = claim(database)
+    submit(database, "r.example/app:1", state="x")
+    assert jobs.settle_digest(database, held, DIGEST)
+
+
+def test_what_is_no_image_ends_without_a_complaint(database: Database) -> None:
+    submit(database)
+    jobs.leave(database, claim(database), "an artifact")
+    (job,) = jobs.listed(database, states=[State.CANCELLED], most=5)
+    assert job.reason == "an artifact"
