@@ -38,7 +38,7 @@ KNOWN: Final = (
     Known(name="NO_PROXY", purpose="hosts that are asked directly", asking=True),
     Known(name="SSL_CERT_FILE", purpose="certificates that are trusted, instead of the system's", asking=True),
     Known(name="SSL_CERT_DIR", purpose="a folder of such certificates, where SSL_CERT_FILE is not set", asking=True),
-    Known(name=KEY_PASSWORD, purpose="password of the private key of cgscan attest"),
+    Known(name=KEY_PASSWORD, purpose="password of the private key of cgscan attest and of serve.attach"),
     Known(name=DATABASE, purpose="the URL of the database of cgscan serve"),
     Known(name=QUEUE, purpose="the URL of the Redis of cgscan serve"),
     Known(name="DOCKER_AUTH_CONFIG", purpose="credentials of registries, as the text of a docker config.json"),

@@ -96,6 +96,7 @@ def test_the_whole_file_holds() -> None:
         DOCS / "offline.md",
         DOCS / "attested.md",
         DOCS / "service.md",
+        DOCS / "notifications.md",
         DOCS / "webhooks.md",
         *(DOCS / "managers").glob("*.md"),
     ],

@@ -305,8 +305,24 @@ def test_a_document_says_what_changed_and_is_bounded(world: World) -> None:
     assert (one["passed"], one["previous"]["passed"], one["previous"]["digest"]) == (False, True, A)
     assert one["url"] == f"https://cg.example/api/v1/reports/{one['id']}"
     text = message_of(said)["text"]
+    assert f"<https://cg.example/reports/{one['id']}|{one['id']}>" in text
     assert "Policy broken and new findings" in text
     assert "and 11 more" in text
+
+
+def test_the_page_shows_a_document_as_it_is(world: World) -> None:
+    page = (Path(__file__).parent.parent.parent / "docs" / "notifications.md").read_text()
+    shown = json.loads(page.partition("```json\n")[2].partition("```")[0])
+    world.ends(A)
+    world.ends(B, broken=True, found=["x"])
+    said = document_of(world.database, world.claim(), most=3, url="https://cg.example", minimum=Evidence.SBOM)
+
+    def keys(one: Any) -> Any:
+        if isinstance(one, dict):
+            return {key: keys(value) for key, value in one.items() if key != "distributions"}
+        return [keys(item) for item in one[:1]] if isinstance(one, list) and one and isinstance(one[0], dict) else None
+
+    assert keys(shown) == keys(said)
 
 
 def test_a_message_lets_nothing_hostile_through(world: World) -> None:

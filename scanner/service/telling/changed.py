@@ -67,6 +67,7 @@ def _report(database: Database, one: dict[str, Any], *, most: int, url: str | No
     return {
         "id": one["report"],
         "url": _link(url, f"{API}/reports/{one['report']}"),
+        "page": _link(url, f"/reports/{one['report']}"),
         "platform": new.target.platform,
         "digest": new.target.digest,
         "scanned_at": new.scanned_at,

@@ -64,7 +64,7 @@ def _lines(document: dict[str, Any]) -> Iterator[str]:
 
 def _of_report(report: dict[str, Any]) -> Iterator[str]:
     yield f"Coverage: {_percent(report['coverage'])}{_was(report['previous'])}"
-    yield from _see(report["url"], "Report")
+    yield from _see(report["page"], "Report")
     if "broken" in report["events"]:
         yield from _list("Violation", report["violations"], lambda one: code(one, 300))
     if "finding" in report["events"]:
