@@ -232,7 +232,7 @@ _ATTACH: Final[Schema] = {
         "verifier": {
             "description": "Who verified, as a URI.",
             "type": "string",
-            "pattern": r"^[a-z][a-z0-9+.-]*:[^\u0000-\u0020\u007f-\uffff]+$",
+            "pattern": r"^[a-z][a-z0-9+.-]*:[!-~]+$",
         },
     },
 }

@@ -218,13 +218,14 @@ def test_many_tell_each_once_and_a_name_in_its_order(world: World) -> None:
         world.ends(B, name=f"r.example/team/app{number}:1")
     told: list[tuple[str, str]] = []
 
-    def tell() -> None:
+    def all_told() -> bool:
         while (item := outbox.claim(world.database, kind="notify", receiver="own", lease=30)) is not None:
             told.append((item.repository, item.events))
             outbox.settle(world.database, item)
+        return len(told) >= 24
 
     def until_all() -> None:
-        until(lambda: (tell(), len(told) >= 24)[1], seconds=30)
+        until(all_told, seconds=30)
 
     threads = [threading.Thread(target=until_all) for _ in range(4)]
     for thread in threads:
