@@ -11,23 +11,25 @@
 # docs/ci.md: reproducible builds, running it read-only, a mirror in place of PyPI.
 ARG BUILD=docker.io/library/python:3.12-slim
 ARG BASE=docker.io/library/python:3.12-slim
-
-FROM ${BUILD} AS tools
-USER root
-WORKDIR /src
 # An index that serves PyPI's bytes: the lock file's hashes hold whatever it says. Credentials belong into the secret.
 ARG PIP_INDEX_URL=https://pypi.org/simple
 # Seconds since 1970 of every file, so that the same sources give the same layers.
 ARG SOURCE_DATE_EPOCH=1767225600
+
+FROM ${BUILD} AS tools
+USER root
+WORKDIR /src
 COPY requirements requirements
 COPY deploy/image-tree.sh image-tree.sh
 COPY scanner scanner
 COPY LICENSE LICENSE
 
 FROM tools AS service-tree
+ARG PIP_INDEX_URL SOURCE_DATE_EPOCH
 RUN --mount=type=secret,id=pip.conf,target=/etc/pip.conf sh image-tree.sh requirements/service.txt /cache /data
 
 FROM tools AS scan-tree
+ARG PIP_INDEX_URL SOURCE_DATE_EPOCH
 RUN --mount=type=secret,id=pip.conf,target=/etc/pip.conf sh image-tree.sh requirements/image.txt /cache
 
 FROM ${BASE} AS plain

@@ -6,6 +6,7 @@ Most of its half minute is the build; the base is ``test_bases``'s, from the cac
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -15,7 +16,7 @@ from typing import Any
 import pytest
 
 from fixtures import bases, demo
-from fixtures.ownimage import Podman, locked_versions, locked_wheels
+from fixtures.ownimage import ROOT, Podman, locked_versions, locked_wheels
 from fixtures.wheels import FixtureUnavailable
 from scanner import __version__
 from tests.real.stock import Report, Stock, scanned, words
@@ -23,6 +24,7 @@ from tests.real.test_bases import APT, wheels_of
 
 LIB = "/opt/cgscan/lib"
 IMAGE = "localhost/cgscan:test"
+SERVICE = "localhost/cgscan-service:test"
 Ran = subprocess.CompletedProcess[str]
 
 
@@ -106,6 +108,39 @@ def test_the_base_is_the_systems_and_nothing_else_was_added(report: Report) -> N
     others = [line for line in report["distributions"] if line["environment"] != LIB and line["kind"] == "installed"]
     assert {(line["origin"], line["layer"]) for line in others} == {("os", 0)}
     assert report["findings"] == []
+
+
+@pytest.fixture(scope="module")
+def service(podman: Podman) -> str:
+    """The image of the service."""
+    built = podman.build(SERVICE, service=True)
+    assert built.returncode == 0, built.stderr[-2000:]
+    return SERVICE
+
+
+def test_the_service_runs_where_it_may_write_to_its_volumes_alone(podman: Podman, service: str) -> None:
+    """Its health check says when it is ready, that it no longer is, and one signal ends it in good order."""
+    said = json.loads(podman.needs("image", "inspect", service))[0]
+    check = shlex.join(word for word in said["Healthcheck"]["Test"] if word != "CMD")
+    start = shlex.join([*said["Config"]["Entrypoint"], *said["Config"]["Cmd"]])
+    where = [f"--volume={ROOT}/deploy/cgscan.yaml:/etc/cgscan/cgscan.yaml:ro", "--entrypoint=sh", "--no-healthcheck"]
+    secrets = [f"--env={name}={name * 3}" for name in ("CGSCAN_TOKEN", "CGSCAN_REGISTRY_HOOK")]
+    script = f"""
+        {start} & served=$!
+        until {check} 2>/dev/null; do kill -0 $served || exit 3; done
+        id -u; ls /data/cgscan
+        kill -TERM $served; wait $served; echo ended $?
+        {check} 2>&1; echo checked $?"""
+    try:
+        done = podman.run(service, ["-c", script], *where, *secrets)
+    except FixtureUnavailable as problem:
+        pytest.skip(str(problem))
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0] == "65532"
+    assert "cgscan.sqlite" in lines
+    assert "ended 0" in lines
+    assert lines[-2:] == ["not ready: no answer from 0.0.0.0:8087: [Errno 111] Connection refused", "checked 1"]
 
 
 @pytest.mark.large
