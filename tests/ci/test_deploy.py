@@ -54,8 +54,9 @@ def of_kind(kind: str) -> Iterator[Any]:
 
 
 def cgscan(*words: str) -> subprocess.CompletedProcess[str]:
+    environment = {"PATH": os.environ["PATH"], "HOME": "/"}
     command = [sys.executable, "-m", "scanner", *words]
-    return subprocess.run(command, capture_output=True, text=True, check=False, env={"PATH": os.environ["PATH"], "HOME": "/"})
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
 
 
 # -- of the schemas of others
