@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -12,6 +13,10 @@ from typing import Any, Final
 
 import pytest
 import yaml
+
+from fixtures.demo import Demo
+from tests.registries import docker_registry, push, site
+from tests.services import until
 
 kubernetes_validate = pytest.importorskip("kubernetes_validate")
 
@@ -150,9 +155,21 @@ def test_nothing_runs_as_root_or_writes_outside_its_volumes() -> None:
     assert seen == 4
 
 
-def test_the_registry_of_the_compose_file_posts_to_the_source_of_the_settings() -> None:
-    said = read("compose.yaml")["services"]["registry"]["environment"]["REGISTRY_NOTIFICATIONS_ENDPOINTS"]
-    (endpoint,) = yaml.safe_load(said)
+def test_the_registry_of_the_compose_file_posts_to_the_source_of_the_settings(
+    demo_parts: Demo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A registry that is told by the variable alone, as in its container; its image's own file says no more."""
+    said = read("compose.yaml")["services"]["registry"]["environment"]["REGISTRY_NOTIFICATIONS"]
     (source,) = read("cgscan.yaml")["webhooks"]
-    assert endpoint["url"] == f"http://cgscan:8087/webhooks/{source['name']}"
-    assert "${" + source["secret_env"] in endpoint["headers"]["Authorization"][0]
+    assert "${" + source["secret_env"] in said
+    with site(lambda exchange: exchange.send(200)) as service:
+        said = said.replace("http://cgscan:8087", service.url)
+        said = re.sub(r"\$\{CGSCAN_REGISTRY_HOOK[^}]*\}", "sesame", said)
+        monkeypatch.setenv("REGISTRY_NOTIFICATIONS", said)
+        with docker_registry(tmp_path / "registry") as registry:
+            push(demo_parts.image, f"{registry}/team/app")
+            (seen,) = until(lambda: service.requests)
+    assert seen.path == f"/webhooks/{source['name']}"
+    assert seen.headers["authorization"] == "Bearer sesame"
+    (event,) = json.loads(seen.body)["events"]
+    assert event["target"]["references"]
