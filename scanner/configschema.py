@@ -17,6 +17,7 @@ from scanner.indexes.kinds import KINDS
 from scanner.limits import DEFAULT_LIMITS, MIB
 from scanner.policy import ALLOWED
 from scanner.serving import RIGHTS, telling
+from scanner.serving.forms import ADMISSION_FORM, HARBOR_FORM, TLS_FORM, URL_FORM
 from scanner.values import (
     ATTESTATIONS,
     COUNTS,
@@ -264,15 +265,15 @@ _SERVE: Final[Mapping[str, tuple[str, Schema | None]]] = {
         "How long reports that are not the newest are kept.",
         {"type": "number", "minimum": 1, "maximum": 36_600},
     ),
-    "url": (
-        "The address that others reach the service under.",
-        {"type": "string", "pattern": r"^https?://[A-Za-z0-9.-]+(:[0-9]{1,4})?(/[^@?#\u0000-\u0020]*)?$"},
-    ),
+    "url": ("The address under which others reach the service, for links.", URL_FORM),
     "notify": (
         "Who is told what became of images.",
         {"type": "array", "items": _RECEIVER, "maxItems": telling.MOST_RECEIVERS},
     ),
     "attach": ("Where reports are attached to their images.", _ATTACH),
+    "tls": ("Serve https.", TLS_FORM),
+    "admission": ("What is asked of images before a deploy.", ADMISSION_FORM),
+    "harbor": ("Harbors that use the service as a scanner.", HARBOR_FORM),
 }
 _LISTS: Final[Mapping[str, int]] = {"known_as": 1000, "repositories": 1000, "origins": 1000, "secret_env": MOST_SECRETS}
 

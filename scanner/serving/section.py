@@ -15,13 +15,18 @@ from typing import Any, Final, TypeAlias
 from scanner.errors import ConfigError, UsageError
 from scanner.limits import GIB, KIB
 from scanner.sections import check_keys, mapping
+from scanner.serving.admission import Admission, as_admission
+from scanner.serving.harbor import Harbor, as_harbors
 from scanner.serving.numbers import count, number
-from scanner.serving.telling import Attaching, Receiver, as_attaching, as_public_url, as_receivers
+from scanner.serving.telling import Attaching, Receiver, as_attaching, as_receivers
+from scanner.serving.tls import Tls, as_tls
 from scanner.values import as_host, as_name, as_path, as_size, as_variable
 from scanner.variables import DATABASE, QUEUE
 
 SECTION: Final = "serve"
-RIGHTS: Final = ("read", "scan")
+RIGHTS: Final = ("read", "scan", "admit")
+URL: Final = r"https?://(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+)(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?"
+"""Of the service, as others reach it."""
 _LISTEN: Final = re.compile(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+):([0-9]{1,5})")
 
 
@@ -43,7 +48,8 @@ class Serving:
     process. A job whose worker is silent for ``lease_seconds`` is another's. A scan is bounded by ``scan_seconds`` and
     ``scan_memory``, bytes of address space; a request by ``body``, bytes; the queue by ``most_waiting``, jobs. After
     ``fresh_seconds`` the indexes are taken to have changed. ``keep_seconds`` is how long what is old is kept.
-    ``url`` is the address that others reach the service under. ``notify`` are told, ``attach`` is where reports go.
+    ``url`` is the address under which others reach the service, without a slash at its end. ``notify`` are told,
+    ``attach`` is where reports go.
     """
 
     host: str = "127.0.0.1"
@@ -65,6 +71,9 @@ class Serving:
     url: str | None = None
     notify: tuple[Receiver, ...] = ()
     attach: Attaching | None = None
+    tls: Tls | None = None
+    admission: Admission = field(default_factory=Admission)
+    harbor: tuple[Harbor, ...] = ()
 
 
 def serving_of(file: Path | None, environment: Mapping[str, str]) -> Serving:
@@ -116,6 +125,8 @@ def _read(tree: Mapping[object, Any], file: Path | None, faults: list[str]) -> d
         values["folder"] = file.parent / values["folder"]
     if isinstance(values.get("attach"), Attaching) and file is not None:
         values["attach"] = replace(values["attach"], key=file.parent / values["attach"].key)
+    if isinstance(values.get("tls"), Tls) and file is not None:
+        values["tls"] = values["tls"].below(file.parent)
     return values
 
 
@@ -144,6 +155,13 @@ def _as_place(value: object) -> str:
     if at and ":" in userinfo:
         raise ValueError(f"holds a password; put the URL into {DATABASE} or {QUEUE}")
     return value
+
+
+def _as_url(value: object) -> str:
+    """An address for links: a path may be there, nothing that is secret or behind the path."""
+    if not isinstance(value, str) or not re.fullmatch(URL, value):
+        raise ValueError("must be a URL like https://cgscan.example, without user, password, query and fragment")
+    return value.rstrip("/")
 
 
 def _as_tokens(value: object) -> tuple[TokenSetting, ...]:
@@ -192,9 +210,12 @@ KEYS: Final[Mapping[str, _Reader]] = {
     "body": as_size,
     "fresh_hours": number(0.001, 24 * 366, 3600),
     "keep_days": number(1, 36_600, 86_400),
-    "url": as_public_url,
+    "url": _as_url,
     "notify": as_receivers,
     "attach": as_attaching,
+    "tls": as_tls,
+    "admission": as_admission,
+    "harbor": as_harbors,
 }
 """The keys of the section."""
 _FIELDS: Final = {"fresh_hours": "fresh_seconds", "keep_days": "keep_seconds"}

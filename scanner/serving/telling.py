@@ -55,15 +55,6 @@ class Attaching:
     verifier: str | None = None
 
 
-def as_public_url(value: object) -> str:
-    """The address that others reach the service under."""
-    text = as_url_without_secrets(value)
-    parts = urlsplit(text)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-        raise ValueError("must be a URL of http or https, without a query")
-    return text.rstrip("/")
-
-
 def as_receivers(value: object) -> tuple[Receiver, ...]:
     """The list of receivers."""
     if not isinstance(value, list) or len(value) > MOST_RECEIVERS:

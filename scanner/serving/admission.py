@@ -1,0 +1,172 @@
+"""What is asked of images before a deploy, by namespace: the key ``admission`` of the section ``serve``."""
+
+from __future__ import annotations
+
+import enum
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from typing import Any, Final, TypeVar
+
+from scanner.sections import check_keys, mapping
+from scanner.serving.numbers import count, number
+from scanner.values import as_coverage, as_switch, shown
+
+NAMESPACE: Final = r"[a-z0-9*]([a-z0-9*-]{0,61}[a-z0-9*])?"
+"""A pattern of namespaces."""
+EXEMPT: Final = r"[a-z0-9*][a-z0-9._:/*-]{0,254}"
+"""A pattern of images: HOST/REPOSITORY."""
+_MOST_ITEMS: Final = 1000
+_HOUR: Final = 3600.0
+Word = TypeVar("Word", bound=enum.Enum)
+
+
+class Mode(enum.Enum):
+    """How much what is said counts."""
+
+    ENFORCE = "enforce"
+    WARN = "warn"
+    OFF = "off"
+
+
+class Say(enum.Enum):
+    """What is said of an image."""
+
+    ALLOW = "allow"
+    WARN = "warn"
+    DENY = "deny"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """What is asked in namespaces that fit one of the patterns.
+
+    ``unknown`` is said of an image without a result, ``failing`` of one whose result breaks the policy, ``tags`` of one
+    that is named without its digest. ``min_coverage`` takes the place of the policy's. A result of earlier
+    circumstances counts for ``max_age`` seconds. Images that fit a pattern of ``exempt`` are not looked at.
+    """
+
+    namespaces: tuple[str, ...] = ()
+    mode: Mode = Mode.WARN
+    unknown: Say = Say.ALLOW
+    failing: Say = Say.DENY
+    tags: Say = Say.ALLOW
+    min_coverage: float | None = None
+    max_age: float = 7 * 24 * _HOUR
+    exempt: tuple[str, ...] = ()
+
+    def exempts(self, image: str) -> bool:
+        """Whether ``HOST/REPOSITORY`` is left alone."""
+        return any(_pattern(one).fullmatch(image) for one in self.exempt)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admission:
+    """All rules; the first that fits counts. ``anonymous`` is whether reviews need no token.
+
+    Tags are resolved within ``resolve_seconds`` in all; of one review at most ``images`` images are looked at.
+    """
+
+    rules: tuple[Rule, ...] = ()
+    default: Rule = field(default_factory=Rule)
+    resolve_seconds: float = 1.5
+    images: int = 32
+    anonymous: bool = False
+
+    def rule(self, namespace: str) -> Rule:
+        """The rule of a namespace."""
+        fits = (rule for rule in self.rules if any(_pattern(one).fullmatch(namespace) for one in rule.namespaces))
+        return next(fits, self.default)
+
+
+@lru_cache(maxsize=4096)
+def _pattern(text: str) -> re.Pattern[str]:
+    """``*`` is any part between two slashes, ``**`` any part."""
+    parts = (".*" if part == "**" else "[^/]*" if part == "*" else re.escape(part) for part in re.split(r"(\*+)", text))
+    return re.compile("".join(parts))
+
+
+# -- reading
+
+
+def as_admission(value: object) -> Admission:
+    """The key as a value; ValueError with every fault."""
+    faults: list[str] = []
+    tree = mapping(value, "it", faults)
+    check_keys(tree, ADMISSION_KEYS, "", faults)
+    values = _values(tree, _KEYS, "", faults)
+    rules = tree.get("namespaces")
+    if rules is not None and (not isinstance(rules, list) or len(rules) > _MOST_ITEMS):
+        faults.append(f"namespaces: must be a list of at most {_MOST_ITEMS}")
+        rules = None
+    values["rules"] = tuple(_rule(one, f"namespaces[{at}]", faults) for at, one in enumerate(rules or ()))
+    if tree.get("default") is not None:
+        values["default"] = _rule(tree["default"], "default", faults)
+    if faults:
+        raise ValueError("; ".join(faults))
+    return Admission(**values)
+
+
+def _rule(value: object, where: str, faults: list[str]) -> Rule:
+    tree = mapping(value, where, faults)
+    named = where != "default"
+    check_keys(tree, RULE_KEYS if named else set(RULE_KEYS) - {"names"}, where, faults)
+    values = _values(tree, _RULE, f"{where}.", faults)
+    if named and not values.get("namespaces"):
+        faults.append(f"{where}.names: is missing: of which namespaces")
+    return replace(Rule(), **values)
+
+
+def _values(
+    tree: Mapping[object, Any], readers: Mapping[str, tuple[str, Callable[[object], Any]]], at: str, faults: list[str]
+) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for key, (name, reader) in readers.items():
+        if tree.get(key) is None:
+            continue
+        try:
+            values[name] = reader(tree[key])
+        except ValueError as problem:
+            faults.append(f"{at}{key}: {problem}")
+    return values
+
+
+def _word(kind: type[Word]) -> Callable[[object], Word]:
+    def read(value: object) -> Word:
+        said = "off" if value is False else value  # in YAML a bare off is false
+        found = next((one for one in kind if one.value == said), None)
+        if found is None:
+            raise ValueError(f"{shown(value)} is none of {', '.join(str(one.value) for one in kind)}")
+        return found
+
+    return read
+
+
+def _patterns(form: str, what: str) -> Callable[[object], tuple[str, ...]]:
+    def read(value: object) -> tuple[str, ...]:
+        items = value if isinstance(value, Sequence) and not isinstance(value, str) else [value]
+        if not 1 <= len(items) <= _MOST_ITEMS or not all(isinstance(one, str) and re.fullmatch(form, one) for one in items):
+            raise ValueError(f"must be {what}, or a list of at most {_MOST_ITEMS}")
+        return tuple(items)
+
+    return read
+
+
+_KEYS: Final[Mapping[str, tuple[str, Callable[[object], Any]]]] = {
+    "resolve_seconds": ("resolve_seconds", number(0.05, 20)),
+    "images": ("images", count(1, 1000)),
+    "anonymous": ("anonymous", as_switch),
+}
+_RULE: Final[Mapping[str, tuple[str, Callable[[object], Any]]]] = {
+    "names": ("namespaces", _patterns(NAMESPACE, "a pattern of namespaces (team-*)")),
+    "mode": ("mode", _word(Mode)),
+    "unknown": ("unknown", _word(Say)),
+    "failing": ("failing", _word(Say)),
+    "tags": ("tags", _word(Say)),
+    "min_coverage": ("min_coverage", as_coverage),
+    "max_age_hours": ("max_age", number(0, 24 * 3660, _HOUR)),
+    "exempt": ("exempt", _patterns(EXEMPT, "a pattern of images (registry.example/base/**)")),
+}
+ADMISSION_KEYS: Final = ("namespaces", "default", *_KEYS)
+RULE_KEYS: Final = tuple(_RULE)
