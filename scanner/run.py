@@ -170,19 +170,23 @@ def attestor_of(settings: Settings, store: Store) -> Attestor | None:
     return Attestor(signatures=signatures, required=required, store=store)
 
 
-def options_of(settings: Settings, store: Store) -> Options:
-    """How targets are scanned."""
-    source = SourceOptions(
+def source_of(settings: Settings) -> SourceOptions:
+    """How registries are asked."""
+    return SourceOptions(
         limits=settings.limits,
         plain_http=settings.plain_http,
         offline=settings.offline,
         ca_file=settings.ca_file,
         authfile=settings.authfile,
     )
+
+
+def options_of(settings: Settings, store: Store) -> Options:
+    """How targets are scanned."""
     return Options(
         platform=settings.platform,
         limits=settings.limits,
-        source=source,
+        source=source_of(settings),
         store=store,
         prove=settings.prove,
         attestor=attestor_of(settings, store),

@@ -7,6 +7,7 @@
     keeping     a report goes in, and out again when it is old
     paging      cursors of lists
     reading     questions across all images
+    digests     what is known of one digest
 
 The only package, with :mod:`scanner.service`, that needs ``cgscan[serve]``.
 """

@@ -61,6 +61,7 @@ jobs: Final = Table(
     Column("reason", Text),
     Index(None, "state", "priority", "due"),
     Index(None, "content", "state"),
+    Index(None, "digest"),
     Index(None, "submitted", "id"),
 )
 

@@ -10,6 +10,7 @@
     worker      claim, keep the lease, scan, end under the lease
     tokens      who may read, who may have something scanned
     metrics     what Prometheus is told
+    admission   Kubernetes asks before it deploys: answered from results, in time
     api         HTTP
     health      is a service on this machine ready
     running     one process, or a worker of many; stopping in good order

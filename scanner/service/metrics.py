@@ -26,6 +26,9 @@ class Metrics:
         self.webhooks = Counter(
             "cgscan_webhooks", "Webhooks by source and answer", ["source", "status"], registry=self.registry
         )
+        self.admissions = Counter(
+            "cgscan_admissions", "Reviews of Kubernetes by what was answered", ["verdict"], registry=self.registry
+        )
         self.told = Counter(
             "cgscan_told", "Attempts to tell by receiver and outcome", ["receiver", "how"], registry=self.registry
         )

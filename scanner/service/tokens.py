@@ -53,6 +53,8 @@ def tokens_of(serving: Serving, environment: Mapping[str, str]) -> Tokens:
         known[hashlib.sha256(value.encode()).digest()] = token.rights
     if not known and not is_loopback(serving.host):
         faults.append(f"serve.tokens: {serving.host} is reached by others, so there has to be a token")
+    if serving.admission.anonymous and not serving.registries:
+        faults.append("serve.admission.anonymous: whoever may ask can have any registry asked; name serve.registries")
     if faults:
         raise ConfigError("the service cannot start", faults=faults, hint="see docs/service.md")
     return Tokens(known=known, open=not known)

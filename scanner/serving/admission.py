@@ -146,7 +146,9 @@ def _word(kind: type[Word]) -> Callable[[object], Word]:
 def _patterns(form: str, what: str) -> Callable[[object], tuple[str, ...]]:
     def read(value: object) -> tuple[str, ...]:
         items = value if isinstance(value, Sequence) and not isinstance(value, str) else [value]
-        if not 1 <= len(items) <= _MOST_ITEMS or not all(isinstance(one, str) and re.fullmatch(form, one) for one in items):
+        if not 1 <= len(items) <= _MOST_ITEMS or not all(
+            isinstance(one, str) and re.fullmatch(form, one) for one in items
+        ):
             raise ValueError(f"must be {what}, or a list of at most {_MOST_ITEMS}")
         return tuple(items)
 

@@ -1,4 +1,4 @@
-"""The keys ``url``, ``tls``, ``admission`` and ``harbor``: what is read, and what both the program and the schema refuse."""
+"""The keys ``url``, ``tls``, ``admission`` and ``harbor``: what is read, and what program and schema both refuse."""
 
 from __future__ import annotations
 

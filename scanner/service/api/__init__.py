@@ -11,6 +11,8 @@
     hooks       webhooks of registries
     notifications  what was told, what waits to be
     operation   health and metrics
+    shown       tokens as machines show them
+    admission   Kubernetes asks before it deploys
     application all of it as one application
 """
 

@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import FastAPI
 
 import scanner
-from scanner.service.api import hooks, images, jobs, notifications, operation, problems
+from scanner.service.api import admission, hooks, images, jobs, notifications, operation, problems
 from scanner.service.api.answers import Problem
 from scanner.service.api.asked import Service
 from scanner.service.api.bounds import Bounded
@@ -27,7 +27,8 @@ def application(service: Service) -> FastAPI:
     problems.install(app)
     for router in (jobs.router, images.router, hooks.router, notifications.router, operation.router):
         app.include_router(router)
-    app.add_middleware(Bounded, most=service.serving.body)
+    admission.install(app, service)
+    app.add_middleware(Bounded, most=service.serving.body, longer={admission.PATH: admission.MOST_BODY})
     _describe_problems(app)
     return app
 

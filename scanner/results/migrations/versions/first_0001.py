@@ -36,6 +36,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("key", name=op.f("uq_jobs_key")),
     )
     op.create_index(op.f("ix_jobs_content_state"), "jobs", ["content", "state"], unique=False)
+    op.create_index(op.f("ix_jobs_digest"), "jobs", ["digest"], unique=False)
     op.create_index(op.f("ix_jobs_state_priority_due"), "jobs", ["state", "priority", "due"], unique=False)
     op.create_index(op.f("ix_jobs_submitted_id"), "jobs", ["submitted", "id"], unique=False)
     op.create_table(
