@@ -11,8 +11,10 @@
     tokens      who may read, who may have something scanned
     metrics     what Prometheus is told
     admission   Kubernetes asks before it deploys: answered from results, in time
+    harbor      what Harbor asks of a scanner, and reports in its words
     api         HTTP
     health      is a service on this machine ready
+    transport   TLS: certificates, and new ones when they are renewed
     running     one process, or a worker of many; stopping in good order
     logs        lines for people, or JSON
 

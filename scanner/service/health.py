@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import ipaddress
 import json
+import ssl
 from typing import Final
 
 from scanner.errors import CgscanError
@@ -22,7 +23,7 @@ def not_ready(serving: Serving) -> str | None:
     """
     if serving.port == 0:
         raise CgscanError("serve.listen has port 0, so nobody knows where it listens", hint="give it a port")
-    connection = http.client.HTTPConnection(_reached(serving.host), serving.port, timeout=_SECONDS)
+    connection = _connection(serving)
     try:
         connection.request("GET", "/readyz")
         answer = connection.getresponse()
@@ -31,6 +32,22 @@ def not_ready(serving: Serving) -> str | None:
         return f"no answer from {serving.host}:{serving.port}: {problem or type(problem).__name__}"
     finally:
         connection.close()
+
+
+def _connection(serving: Serving) -> http.client.HTTPConnection:
+    """Nothing secret is sent and only a status is read, so this machine's own certificate need not name it."""
+    host = _reached(serving.host)
+    if serving.tls is None:
+        return http.client.HTTPConnection(host, serving.port, timeout=_SECONDS)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    if serving.tls.client_ca is not None:
+        try:
+            context.load_cert_chain(serving.tls.certificate, serving.tls.key)
+        except OSError as problem:
+            raise CgscanError(f"serve.tls: {serving.tls.certificate}: {problem.strerror or problem}") from problem
+    return http.client.HTTPSConnection(host, serving.port, timeout=_SECONDS, context=context)
 
 
 def _reached(host: str) -> str:

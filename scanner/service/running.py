@@ -30,6 +30,7 @@ from scanner.service.scanning import Scanner
 from scanner.service.telling.deciding import Deciding
 from scanner.service.telling.delivering import Telling
 from scanner.service.tokens import tokens_of
+from scanner.service.transport import Renewing
 from scanner.service.worker import Workers
 from scanner.serving import Serving
 from scanner.webhooks import Fetched, Keys, armed
@@ -73,6 +74,7 @@ def parts_of(settings: Settings, serving: Serving, flags: Mapping[str, Any]) -> 
 def serve(settings: Settings, serving: Serving, flags: Mapping[str, Any], *, scans: bool = True) -> None:
     """Serve until a signal comes; with workers unless others do that."""
     tokens = tokens_of(serving, os.environ)
+    renewing = Renewing(serving.tls) if serving.tls else None
     sources = armed(settings.webhooks, os.environ, bound_to=serving.host)
     parts = parts_of(settings, serving, flags)
     stopping = threading.Event()
@@ -101,6 +103,7 @@ def serve(settings: Settings, serving: Serving, flags: Mapping[str, Any], *, sca
             h11_max_incomplete_event_size=64 * 1024,
         ),
         stopping,
+        renewing,
     )
     for number in _SIGNALS:  # uvicorn raises what it was told to stop with once more when it has stopped
         signal.signal(number, lambda *_: None)
@@ -156,16 +159,25 @@ def _fetched(settings: Settings, url: str) -> Fetched:
 class _Server(uvicorn.Server):
     """uvicorn that says when it is ready and where, and lets long polls end when it stops."""
 
-    def __init__(self, config: uvicorn.Config, stopping: threading.Event) -> None:
+    def __init__(self, config: uvicorn.Config, stopping: threading.Event, renewing: Renewing | None) -> None:
         super().__init__(config)
         self._stopping = stopping
+        self._renewing = renewing
+
+    async def on_tick(self, counter: int) -> bool:
+        if self._renewing is not None:
+            self._renewing.look()
+        return await super().on_tick(counter)
 
     async def startup(self, sockets: Any = None) -> None:
+        if self._renewing is not None:
+            self.config.ssl = self._renewing.context
         await super().startup(sockets)
         if self.started:
             places = [one.getsockname() for server in self.servers for one in server.sockets]
             host, port = places[0][:2]
-            say("ready", url=f"http://{f'[{host}]' if ':' in host else host}:{port}/")
+            scheme = "https" if self._renewing else "http"
+            say("ready", url=f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}/")
 
     def handle_exit(self, sig: int, frame: Any) -> None:
         if not self._stopping.is_set():

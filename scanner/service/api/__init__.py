@@ -13,6 +13,7 @@
     operation   health and metrics
     shown       tokens as machines show them
     admission   Kubernetes asks before it deploys
+    harbor      Harbor uses the service as a scanner
     application all of it as one application
 """
 

@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import FastAPI
 
 import scanner
-from scanner.service.api import admission, hooks, images, jobs, notifications, operation, problems
+from scanner.service.api import admission, harbor, hooks, images, jobs, notifications, operation, problems
 from scanner.service.api.answers import Problem
 from scanner.service.api.asked import Service
 from scanner.service.api.bounds import Bounded
@@ -25,8 +25,8 @@ def application(service: Service) -> FastAPI:
     )
     app.state.service = service
     problems.install(app)
-    for router in (jobs.router, images.router, hooks.router, notifications.router, operation.router):
-        app.include_router(router)
+    for part in (jobs, images, hooks, notifications, harbor, operation):
+        app.include_router(part.router)
     admission.install(app, service)
     app.add_middleware(Bounded, most=service.serving.body, longer={admission.PATH: admission.MOST_BODY})
     _describe_problems(app)
