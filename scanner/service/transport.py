@@ -11,7 +11,7 @@ from scanner.errors import ConfigError
 from scanner.service.logs import say
 from scanner.serving import Tls
 
-_LOOK: Final = 5.0
+_LOOK: Final = 1.0
 """Seconds between looks at the files."""
 
 
@@ -24,6 +24,8 @@ def context_of(tls: Tls) -> ssl.SSLContext:
         if tls.client_ca is not None:
             context.verify_mode = ssl.CERT_REQUIRED
             context.load_verify_locations(tls.client_ca)
+            context.options |= ssl.OP_NO_TICKET  # a session that is taken up again shows no certificate
+            context.num_tickets = 0
     except (OSError, ValueError) as problem:  # an SSLError is an OSError
         files = ", ".join(map(str, tls.files))
         reason = problem.strerror if isinstance(problem, OSError) and problem.strerror else problem
@@ -33,32 +35,39 @@ def context_of(tls: Tls) -> ssl.SSLContext:
 
 
 class Renewing:
-    """The context that connections are made with. :meth:`look` takes over what has changed."""
+    """The context that connections are made with. :meth:`look` takes over what has changed.
 
-    def __init__(self, tls: Tls) -> None:
+    A handshake is handed to the newest context as a whole: one that had new files loaded into it would go on to trust
+    an authority that was taken out, and to show a certificate of another kind of key.
+    """
+
+    def __init__(self, tls: Tls, *, every: float = _LOOK) -> None:
         self._tls = tls
+        self._every = every
         self._seen = self._state()
         self._looked = time.monotonic()
+        self._newest = context_of(tls)
         self.context = context_of(tls)
+        self.context.sni_callback = self._hand_over  # called for every handshake, also for one that names no server
 
     def look(self) -> None:
-        """Take over changed files, at most every few seconds. Files that cannot be used leave all as it is."""
-        if time.monotonic() - self._looked < _LOOK:
+        """Take over changed files, looking every so many seconds. Files that cannot be used leave all as it is."""
+        if time.monotonic() - self._looked < self._every:
             return
         self._looked = time.monotonic()
         state = self._state()
         if state == self._seen:
             return
-        try:
-            context_of(self._tls)  # as a whole, before anything of the one in use is changed
-            self.context.load_cert_chain(self._tls.certificate, self._tls.key, password=_no_password)
-            if self._tls.client_ca is not None:
-                self.context.load_verify_locations(self._tls.client_ca)
-        except (ConfigError, OSError, ValueError) as problem:
-            say("certificate not renewed", level=logging.WARNING, reason=str(problem))
-            return
         self._seen = state
+        try:
+            self._newest = context_of(self._tls)
+        except ConfigError as problem:  # half of them may have been written; the other half is a change too
+            say("certificate not renewed", level=logging.WARNING, reason=problem.message)
+            return
         say("certificate renewed")
+
+    def _hand_over(self, connection: ssl.SSLObject, *_: object) -> None:
+        connection.context = self._newest
 
     def _state(self) -> list[tuple[int, int, int] | None]:
         found: list[tuple[int, int, int] | None] = []
