@@ -182,13 +182,15 @@ def submit(database: Database, wanted: Sequence[Wanted], *, most_waiting: int) -
 
 
 def _submit_one(connection: Connection, wanted: Wanted) -> tuple[Job, bool]:
+    now = clock(connection)
     row = connection.execute(select(jobs).where(jobs.c.key == wanted.key)).one_or_none()
     if row is not None:
         known = _job(row)
         if known.priority < wanted.priority and known.state.value in _WAITING:
-            connection.execute(update(jobs).where(jobs.c.id == known.id).values(priority=int(wanted.priority)))
+            sooner = min(known.due, now + wanted.delay) if known.state is State.QUEUED else known.due
+            forward = {"priority": int(wanted.priority), "due": sooner}
+            connection.execute(update(jobs).where(jobs.c.id == known.id).values(**forward))
         return known, False
-    now = clock(connection)
     digest = str(wanted.image.digest) if wanted.image.digest else None
     values = {
         "id": uuid.uuid4().hex,
@@ -294,8 +296,10 @@ def _of_index(connection: Connection, job: Job, digest: str) -> list[int]:
 
 
 def _may_be_its_index(job: Job) -> ColumnElement[bool]:
-    """Jobs of tags that were pushed together with an image that was pushed by its digest; none for any other."""
-    if job.tag or job.source == ASKED:
+    """Jobs of tags that were pushed together with an image that was pushed by its digest; none for any other, nor for
+    one that somebody waits for.
+    """
+    if job.tag or job.source == ASKED or job.priority > Priority.PUSH:
         return false()
     name = and_(jobs.c.registry == job.registry, jobs.c.repository == job.repository, jobs.c.tag != "")
     together = and_(jobs.c.submitted >= job.submitted, jobs.c.submitted < job.submitted + _TOGETHER)

@@ -84,7 +84,7 @@ def renewed(tls: Tls, by: Authority, *, kind: str = "ec") -> None:
 
 
 def handshake(server: ssl.SSLContext, client: ssl.SSLContext, *, name: str | None = "cgscan.test") -> str:
-    """Who the server showed to be, over no network at all; :class:`ssl.SSLError`."""
+    """Who vouches for the server, over no network at all; :class:`ssl.SSLError`."""
     to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
     there = server.wrap_bio(to_server, to_client, server_side=True)
     if name is None:
@@ -100,17 +100,17 @@ def handshake(server: ssl.SSLContext, client: ssl.SSLContext, *, name: str | Non
     assert here.read(5) == b"hello"
     shown = here.getpeercert()
     assert shown is not None
-    return str(dict(one[0] for one in shown["issuer"])["commonName"])
+    return repr(shown["issuer"])
 
 
 def test_what_is_renewed_counts_from_the_next_connection_on(files: Tls, two: tuple[Authority, Authority]) -> None:
     one, other = two
     renewing = Renewing(files, every=0)
-    assert handshake(renewing.context, one.client(one)) == "authority one"
+    assert "authority one" in handshake(renewing.context, one.client(one))
     renewed(files, other)  # another kind of key too
     renewing.look()
     for name in ("cgscan.test", None):
-        assert handshake(renewing.context, other.client(other), name=name) == "authority other"
+        assert "authority other" in handshake(renewing.context, other.client(other), name=name)
     with pytest.raises(ssl.SSLCertVerificationError):
         handshake(renewing.context, one.client(other))
 
@@ -141,10 +141,10 @@ def test_files_that_cannot_be_used_leave_all_as_it_is(
     else:
         files.key.unlink()
     renewing.look()
-    assert handshake(renewing.context, one.client(one)) == "authority one"
+    assert "authority one" in handshake(renewing.context, one.client(one))
     renewed(files, other)
     renewing.look()
-    assert handshake(renewing.context, other.client(other)) == "authority other"
+    assert "authority other" in handshake(renewing.context, other.client(other))
 
 
 def test_tls_of_old_is_refused(files: Tls) -> None:

@@ -99,13 +99,14 @@ class Gate:
         self._circumstances = circumstances
         self._room = threading.BoundedSemaphore(_MOST_REVIEWS)
 
-    async def decide(self, review: Review) -> Decision:
-        """The answer, at the latest :data:`REST` seconds after tags have had their time."""
+    async def decide(self, review: Review, *, within: float | None = None) -> Decision:
+        """The answer, ``within`` these seconds and at the latest :data:`REST` after tags have had their time."""
         admission = self._serving.admission
         rule = admission.rule(review.namespace)
         if rule.mode is Mode.OFF or not review.images:
             return Decision(allowed=True, annotations={"verdict": "allow", "mode": rule.mode.value})
-        until = time.monotonic() + admission.resolve_seconds
+        seconds, rest = _time(admission.resolve_seconds, within)
+        until = time.monotonic() + seconds
         images = _images(review, rule, most=admission.images)
         work = _Work(rule=rule, dry_run=review.dry_run, images=images, until=until)
         if not self._room.acquire(blocking=False):
@@ -118,7 +119,7 @@ class Gate:
 
         threading.Thread(target=self._work, args=(work, tell), name="review", daemon=True).start()
         with suppress(TimeoutError):
-            await asyncio.wait_for(over.wait(), admission.resolve_seconds + REST)
+            await asyncio.wait_for(over.wait(), seconds + rest)
         return decide(rule, work.looked(SLOW), url=self._serving.url)
 
     # -- the thread
@@ -219,6 +220,14 @@ class Gate:
         for text, words in more.items():
             before = _unknown(work.found[text])
             work.found[text] = replace(before, reason=f"{before.reason}{words}")
+
+
+def _time(resolving: float, within: float | None) -> tuple[float, float]:
+    """Seconds for tags, and for the rest; a tenth of what the other side waits is for the way."""
+    if within is None:
+        return resolving, REST
+    rest = min(REST, within * 0.3)
+    return min(resolving, within * 0.6), rest
 
 
 def _unknown(found: Found) -> Unknown:

@@ -15,6 +15,7 @@ from scanner.service.admission.found import Broken, Result
 from scanner.service.jobs import State, content_of
 
 _MOST_REMEMBERED: Final = 4096
+_NOTHING: Final = (State.DEAD.value, State.CANCELLED.value)
 
 
 class Lookup:
@@ -45,7 +46,7 @@ class Lookup:
         """The newest job of a digest, if nothing came of it."""
         with self._database.reading() as connection:
             found = standing(connection, content_of(digest, circumstances))
-        return found if found is not None and found.state == State.DEAD.value else None
+        return found if found is not None and found.state in _NOTHING else None
 
     def _violations(self, kept: Kept, policy: Policy) -> tuple[str, ...]:
         key = (kept.id, kept.content, policy)

@@ -6,6 +6,7 @@ What is no review is a 400, and Kubernetes does then what its ``failurePolicy`` 
 from __future__ import annotations
 
 import asyncio
+import re
 from functools import partial
 from typing import Annotated, Any, Final, Literal
 
@@ -27,6 +28,8 @@ from scanner.service.jobs import Wanted
 PATH: Final = "/admit"
 MOST_BODY: Final = 8 * MIB
 """Bytes of a review: the object as it is to be and as it was, of up to 3 MiB each."""
+
+_DURATION: Final = re.compile(r"(?=[0-9])(?:([0-9]{1,3})m)?(?:([0-9]{1,4}(?:\.[0-9]{1,9})?)s)?(?:([0-9]{1,6})ms)?")
 
 router: Final = APIRouter(tags=["admission"], responses=described(400, 401, 403, 413))
 
@@ -94,9 +97,17 @@ async def admit(service: Asked, gate: Annotated[Gate, Depends(_gate_of)], reques
         review = await asyncio.to_thread(read, await request.body())
     except BadReview as problem:
         raise Refusal(400, str(problem)) from problem
-    decision = await gate.decide(review)
+    decision = await gate.decide(review, within=_seconds(request.query_params.get("timeout", "")))
     service.metrics.admissions.labels(decision.annotations["verdict"]).inc()
     return JSONResponse(_answer(review, decision))
+
+
+def _seconds(text: str) -> float | None:
+    """How long Kubernetes waits, written as Go writes durations: ``?timeout=10s``; None where it does not say."""
+    found = _DURATION.fullmatch(text)
+    if found is None:
+        return None
+    return sum(float(found[at]) * unit for at, unit in ((1, 60.0), (2, 1.0), (3, 0.001)) if found[at])
 
 
 def _answer(review: Review, decision: Decision) -> dict[str, Any]:
