@@ -1,12 +1,13 @@
 """Harbor's pluggable scanner API: what it asks, read as a hint, and reports in its words.
 
-Specification ``goharbor/pluggable-scanner-spec``, versions 1.0 to 1.2. Harbor knows vulnerabilities and nothing else, so a
-line of a report that is not proved, and a finding, becomes an entry of that list. None of them is a CVE, and their
-identifiers say so: ``CGSCAN-UPSTREAM``, ``CGSCAN-MODIFIED``, ``CGSCAN-PLANTED-SBOM``.
+Specification ``goharbor/pluggable-scanner-spec``, versions 1.0 to 1.2. Harbor knows SBOMs, which ours are, and
+vulnerabilities. So a line of a report that is not proved, and a finding, becomes an entry of that list. None of them is
+a CVE, and their identifiers say so: ``CGSCAN-UPSTREAM``, ``CGSCAN-MODIFIED``, ``CGSCAN-PLANTED-SBOM``.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -17,6 +18,8 @@ import scanner
 from scanner.decoding import json_value
 from scanner.digest import Digest
 from scanner.errors import UsageError
+from scanner.formats import render
+from scanner.index import Evidence
 from scanner.reference import ImageName
 from scanner.report import DistributionLine, Integrity, Report, is_verified, plain
 from scanner.serving import SEVERITIES, Harbor
@@ -29,7 +32,13 @@ REPORTS: Final = (
     "application/vnd.security.vulnerability.report; version=1.1",
     "application/vnd.scanner.adapter.vuln.report.harbor+json; version=1.0",
 )
-"""Both have the same shape."""
+"""Of vulnerabilities; both have the same shape."""
+SBOM: Final = "application/vnd.security.sbom.report+json; version=1.0"
+SBOMS: Final[Mapping[str, str]] = {
+    "application/vnd.cyclonedx+json": "cyclonedx",
+    "application/spdx+json": "spdx",
+}
+"""By media type: the format, the usual one first."""
 MANIFESTS: Final = (
     "application/vnd.oci.image.manifest.v1+json",
     "application/vnd.docker.distribution.manifest.v2+json",
@@ -59,24 +68,26 @@ class BadRequest(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Linked:
-    """A report and where it can be read."""
+    """A report, and where it can be read if others can. What rests on less than ``minimum`` is not proved."""
 
     report: Report
-    url: str
+    url: str | None
+    minimum: Evidence
 
 
 def metadata() -> dict[str, Any]:
     """What we are and can do."""
-    capability = {
-        "type": "vulnerability",
-        "consumes_mime_types": list(MANIFESTS),
-        "produces_mime_types": list(REPORTS),
-    }
+    eats = {"consumes_mime_types": list(MANIFESTS)}
+    sboms = {"additional_attributes": {"sbom_media_types": list(SBOMS)}}
+    capabilities = [
+        {"type": "vulnerability", **eats, "produces_mime_types": list(REPORTS)},
+        {"type": "sbom", **eats, "produces_mime_types": [SBOM], **sboms},
+    ]
     properties = {
         "harbor.scanner-adapter/scanner-type": "provenance",
         "harbor.scanner-adapter/registry-authorization-type": "Bearer",
     }
-    return {"scanner": dict(SCANNER), "capabilities": [capability], "properties": properties}
+    return {"scanner": dict(SCANNER), "capabilities": capabilities, "properties": properties}
 
 
 def wanted(harbor: Harbor, body: bytes) -> ImageName:
@@ -108,6 +119,7 @@ def _check_host(harbor: Harbor, url: str) -> None:
         host, port = (parts.hostname or "").lower(), parts.port
     except ValueError as problem:
         raise BadRequest(422, "registry.url: no URL") from problem
+    host = f"[{host}]" if ":" in host else host
     names = {host, f"{host}:{port or (80 if parts.scheme == 'http' else 443)}"}
     if port not in (None, 80, 443):
         names.discard(host)
@@ -123,8 +135,8 @@ def _check_capabilities(value: object) -> None:
     if not isinstance(value, list):
         raise BadRequest(400, "enabled_capabilities is no list")
     kinds = [_object(one, "enabled_capabilities").get("type") for one in value]
-    if kinds and "vulnerability" not in kinds:
-        raise BadRequest(501, "only the capability vulnerability is there")
+    if kinds and not {"vulnerability", "sbom"} & set(map(str, kinds)):
+        raise BadRequest(501, "only the capabilities vulnerability and sbom are there")
 
 
 def _object(value: object, where: str) -> Mapping[str, Any]:
@@ -147,16 +159,19 @@ def report_for(harbor: Harbor, image: ImageName, linked: Linked) -> dict[str, An
     """A report in Harbor's words."""
     entries = [*_of_distributions(harbor, linked), *_of_findings(harbor, linked)]
     worst = max((entry["severity"] for entry in entries), key=SEVERITIES.index, default="None")
-    found: dict[str, Any] = plain(
-        {
-            "generated_at": linked.report.scanned_at,
-            "artifact": {"repository": image.repository, "digest": str(image.digest)},
-            "scanner": dict(SCANNER),
-            "severity": worst,
-            "vulnerabilities": entries,
-        }
-    )
+    found: dict[str, Any] = plain({**_head(image, linked.report), "severity": worst, "vulnerabilities": entries})
     return found
+
+
+def sbom_for(image: ImageName, report: Report, media_type: str) -> dict[str, Any]:
+    """The SBOM of a report, in one of :data:`SBOMS`."""
+    text = render([report], SBOMS[media_type])
+    return {**_head(image, report), "vendor_attributes": {}, "media_type": media_type, "sbom": json.loads(text)}
+
+
+def _head(image: ImageName, report: Report) -> dict[str, Any]:
+    artifact = {"repository": image.repository, "digest": str(image.digest)}
+    return {"generated_at": report.scanned_at, "artifact": artifact, "scanner": dict(SCANNER)}
 
 
 def _of_distributions(harbor: Harbor, linked: Linked) -> Iterator[dict[str, Any]]:
@@ -165,15 +180,15 @@ def _of_distributions(harbor: Harbor, linked: Linked) -> Iterator[dict[str, Any]
         if line.hidden:
             continue
         if line.integrity is Integrity.MODIFIED:
-            yield _of_line(harbor, line, line.integrity.value, linked.url)
-        elif line.applicable and not is_verified(line):
-            yield _of_line(harbor, line, line.origin.value, linked.url)
+            yield _of_line(harbor, line, line.integrity.value, linked)
+        elif line.applicable and not is_verified(line, linked.minimum):
+            yield _of_line(harbor, line, line.origin.value, linked)
 
 
-def _of_line(harbor: Harbor, line: DistributionLine, word: str, url: str) -> dict[str, Any]:
+def _of_line(harbor: Harbor, line: DistributionLine, word: str, linked: Linked) -> dict[str, Any]:
     attributes = {"origin": line.origin.value, "integrity": line.integrity.value, "location": line.location}
     return {
-        **_entry(harbor, word, url, f"{line.reason} ({line.location})"),
+        **_entry(harbor, word, linked, f"{line.reason} ({line.location})"),
         "package": line.name,
         "version": line.version or "",
         "fix_version": _offered(line),
@@ -190,15 +205,15 @@ def _offered(line: DistributionLine) -> str:
 
 def _of_findings(harbor: Harbor, linked: Linked) -> Iterator[dict[str, Any]]:
     for one in linked.report.findings:
-        entry = _entry(harbor, one.kind.value, linked.url, one.detail)
+        entry = _entry(harbor, one.kind.value, linked, one.detail)
         more = {"cgscan": {"kind": one.kind.value, "path": one.path}}
         yield {**entry, "package": one.path, "version": "", "fix_version": "", "vendor_attributes": more}
 
 
-def _entry(harbor: Harbor, word: str, url: str, description: str) -> dict[str, Any]:
+def _entry(harbor: Harbor, word: str, linked: Linked, description: str) -> dict[str, Any]:
     return {
         "id": f"CGSCAN-{word.upper()}",
         "severity": harbor.severities.get(word, _USUAL.get(word, "Unknown")),
         "description": description[:_LONGEST],
-        "links": [url],
+        "links": [linked.url] if linked.url else [],
     }

@@ -5,7 +5,7 @@ Harbor has a description of its own for these paths, so they are not in ours.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse, Response
@@ -64,8 +64,9 @@ async def scan(service: Asked, harbor: Asking, request: Request) -> Response:
 def report(service: Asked, harbor: Asking, job_id: str, request: Request) -> Response:
     """The report once it is there; until then 302, which means to ask again."""
     kind = _kind(request.headers.get("accept", ""))
-    if kind is None:
-        return _error(501, f"there is {' and '.join(words.REPORTS)}")
+    sbom = request.query_params.get("sbom_media_type") or next(iter(words.SBOMS))
+    if kind is None or sbom not in words.SBOMS:
+        return _error(501, f"there is {', '.join((*words.REPORTS, words.SBOM))} of {' and '.join(words.SBOMS)}")
     job = jobs.get(service.database, job_id) if len(job_id) == 32 and job_id.isascii() else None
     if job is None or job.registry != harbor.registry:
         return _error(404, "there is no such scan")
@@ -73,8 +74,13 @@ def report(service: Asked, harbor: Asking, job_id: str, request: Request) -> Res
         return Response(status_code=302, headers={"Refresh-After": _REFRESH})
     if job.state is not State.DONE:
         return _error(500, f"the scan came to nothing: {job.reason or job.state.value}")
-    found = _report(service, harbor, job)
-    return JSONResponse(found, media_type=kind) if found else _error(500, "its report is not kept any more")
+    linked = _linked(service, job)
+    if linked is None:
+        return _error(500, "its report is not kept any more")
+    image = image_of(job)
+    is_sbom = kind == words.SBOM
+    found = words.sbom_for(image, linked.report, sbom) if is_sbom else words.report_for(harbor, image, linked)
+    return JSONResponse(found, media_type=kind)
 
 
 def _queued(service: Service, harbor: Harbor, body: bytes) -> Response:
@@ -102,16 +108,17 @@ def _kind(accept: str) -> str | None:
     asked = [part.replace(" ", "") for part in accept.split(",")] or [""]
     if any(part.partition(";")[0] in ("", "*/*", "application/*") for part in asked):
         return words.REPORTS[0]
-    return next((kind for kind in words.REPORTS if kind.replace(" ", "") in asked), None)
+    return next((kind for kind in (*words.REPORTS, words.SBOM) if kind.replace(" ", "") in asked), None)
 
 
-def _report(service: Service, harbor: Harbor, job: Job) -> dict[str, Any] | None:
+def _linked(service: Service, job: Job) -> Linked | None:
     """The first report: Harbor asks for each image of an index by itself."""
     for report_id in reports_of_job(service.database, job.id, job.content)[:1]:
         kept = document(service.database, report_id)
         if kept is not None:
-            linked = Linked(report=report_of(kept), url=f"{service.serving.url or ''}{ROOT}/reports/{report_id}")
-            return words.report_for(harbor, image_of(job), linked)
+            url = f"{service.serving.url}{ROOT}/reports/{report_id}" if service.serving.url else None
+            minimum = service.settings.policy.min_evidence
+            return Linked(report=report_of(kept), url=url, minimum=minimum)
     return None
 
 
