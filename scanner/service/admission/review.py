@@ -16,7 +16,7 @@ from scanner.service.admission.workloads import BadShape, Placed, placed
 API_VERSION: Final = "admission.k8s.io/v1"
 KIND: Final = "AdmissionReview"
 _LOOKED_AT: Final = frozenset({"CREATE", "UPDATE"})
-_OPERATIONS: Final = _LOOKED_AT | {"DELETE", "CONNECT"}
+OPERATIONS: Final = _LOOKED_AT | {"DELETE", "CONNECT"}
 
 
 class BadReview(Exception):
@@ -58,13 +58,13 @@ def read(body: bytes) -> Review:
 def _coming_in(request: Mapping[str, Any]) -> tuple[Placed, ...]:
     """Of a change only the images that were not there before."""
     operation = _word(request, "operation")
-    if operation not in _OPERATIONS:
-        raise BadShape(f"operation is none of {', '.join(sorted(_OPERATIONS))}")
-    if operation not in _LOOKED_AT:
-        return ()
+    if operation not in OPERATIONS:
+        raise BadShape(f"operation is none of {', '.join(sorted(OPERATIONS))}")
     kind = request.get("kind")
     if not isinstance(kind, dict):
         raise BadShape("kind is no object")
+    if operation not in _LOOKED_AT:
+        return ()
     named = (_word(kind, "group"), _word(kind, "kind"))
     before = {one.image for one in placed(named, request.get("oldObject"))} if operation == "UPDATE" else set()
     return tuple(one for one in placed(named, request.get("object")) if one.image not in before)
@@ -72,7 +72,7 @@ def _coming_in(request: Mapping[str, Any]) -> tuple[Placed, ...]:
 
 def _uid(request: Mapping[str, Any]) -> str:
     uid = _word(request, "uid")
-    if not uid or not uid.isascii() or not uid.isprintable():
+    if not uid or not uid.isascii() or not uid.isprintable() or " " in uid:
         raise BadShape("uid is no identifier")
     return uid
 

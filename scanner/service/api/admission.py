@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Mapping
 from functools import partial
 from typing import Annotated, Any, Final, Literal
 
@@ -18,7 +19,7 @@ from scanner.limits import MIB
 from scanner.run import source_of
 from scanner.service.admission import BadReview, Decision, Gate, Review, Tags, read
 from scanner.service.admission.lookup import Lookup
-from scanner.service.admission.review import API_VERSION, KIND
+from scanner.service.admission.review import API_VERSION, KIND, OPERATIONS
 from scanner.service.api.asked import Asked, Service
 from scanner.service.api.jobs import queue, url_of
 from scanner.service.api.problems import Refusal, described
@@ -29,6 +30,32 @@ PATH: Final = "/admit"
 MOST_BODY: Final = 8 * MIB
 """Bytes of a review: the object as it is to be and as it was, of up to 3 MiB each."""
 
+_BODY: Final[Mapping[str, Any]] = {
+    "required": True,
+    "description": "An AdmissionReview with a request",
+    "content": {
+        "application/json": {
+            "schema": {
+                "type": "object",
+                "required": ["apiVersion", "kind", "request"],
+                "properties": {
+                    "apiVersion": {"const": API_VERSION},
+                    "kind": {"const": KIND},
+                    "request": {
+                        "type": "object",
+                        "required": ["uid", "operation", "kind"],
+                        "properties": {
+                            "uid": {"type": "string", "pattern": "^[!-~]{1,253}$"},
+                            "operation": {"enum": sorted(OPERATIONS)},
+                            "kind": {"type": "object"},
+                        },
+                    },
+                },
+            }
+        }
+    },
+}
+"""Read by :mod:`scanner.service.admission.review`, which is stricter."""
 _DURATION: Final = re.compile(r"(?=[0-9])(?:([0-9]{1,3})m)?(?:([0-9]{1,4}(?:\.[0-9]{1,9})?)s)?(?:([0-9]{1,6})ms)?")
 
 router: Final = APIRouter(tags=["admission"], responses=described(400, 401, 403, 413))
@@ -88,7 +115,7 @@ def _gate_of(request: Request) -> Gate:
     return found
 
 
-@router.post(PATH, response_model=AdmissionAnswer)
+@router.post(PATH, response_model=AdmissionAnswer, openapi_extra={"requestBody": dict(_BODY)})
 async def admit(service: Asked, gate: Annotated[Gate, Depends(_gate_of)], request: Request) -> JSONResponse:
     """Whether the images of an object may be deployed, from results; what has none is queued before all others."""
     if not service.serving.admission.anonymous:
