@@ -302,25 +302,26 @@ def _image_inventories(
     memory = InventoryMemory(options.store, limits=options.limits)
 
     def read(number: int, layer: Layer) -> Inventory:
-        known = memory.get(layer, lazy=options.lazy) if keep_code is None else None
-        if known is not None:
-            total.add(known)
-            early.see(known)
-            progress(LayerDone(layer=number, remembered=True))
-            return known
+        claimed = memory.known_or_claimed(layer, lazy=options.lazy) if keep_code is None else nullcontext()
+        with claimed as known:
+            inventory = taken(number, layer) if known is None else known
+            total.add(inventory)
+            early.see(inventory)
+            if known is None:
+                memory.put(layer, inventory)
+        progress(LayerDone(layer=number, remembered=known is not None))
+        return inventory
+
+    def taken(number: int, layer: Layer) -> Inventory:
         what = f"layer {number} ({layer.digest or layer.diff_id})"
         lazily = options.lazy and keep_code is None
         inventory = take_listed(layer, limits=options.limits, what=what) if lazily else None
-        if inventory is None:
-            with layer.tar(options.limits, lambda read: progress(LayerRead(layer=number, read=read))) as tar:
-                inventory = take_inventory(
-                    tar, limits=options.limits, what=what, keep_code=keep_code, on_kept=early.see_document
-                )
-        total.add(inventory)
-        early.see(inventory)
-        memory.put(layer, inventory)
-        progress(LayerDone(layer=number, remembered=False))
-        return inventory
+        if inventory is not None:
+            return inventory
+        with layer.tar(options.limits, lambda read: progress(LayerRead(layer=number, read=read))) as tar:
+            return take_inventory(
+                tar, limits=options.limits, what=what, keep_code=keep_code, on_kept=early.see_document
+            )
 
     with threads(options.jobs) as pool:
         return list(pool.map(read, range(len(image.layers)), image.layers))

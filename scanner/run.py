@@ -74,8 +74,10 @@ def store_of(settings: Settings) -> Store:
     return DiskStore(settings.cache_dir, most=settings.limits.cache)
 
 
-def scan_targets(targets: Sequence[str], settings: Settings, *, progress: Progress, note: Note) -> Outcome:
-    """Scan one after the other. A target that fails costs no other its report.
+def scan_targets(
+    targets: Sequence[str], settings: Settings, *, progress: Progress, note: Note, store: Store | None = None
+) -> Outcome:
+    """Scan one after the other. A target that fails costs no other its report. ``store`` stands in for the settings'.
 
     Raises :class:`scanner.errors.CgscanError` for what concerns all of them.
     """
@@ -83,7 +85,7 @@ def scan_targets(targets: Sequence[str], settings: Settings, *, progress: Progre
     references = [parse_reference(target) for target in targets]
     check_folders(settings.outputs)
     _check_number(references, settings)
-    store = store_of(settings)
+    store = store or store_of(settings)
     reports: list[Report] = []
     problems: list[Exception] = []
     with client_of(settings) as client:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import BinaryIO
@@ -42,12 +42,13 @@ class SecondLook:
         wanted = [file for file in files if 0 < file.size <= self.limits.form][: self.limits.second_look_files]
         memory = FormMemory(self.store)
         found = memory.known(file.sha256 for file in wanted)
-        for sha256, data in self._read(wanted, frozenset(found)):
+        for sha256, data in self._read(wanted, found):
             found[sha256] = form_of(data)
             memory.put(sha256, found[sha256])
         return {sha256: form for sha256, form in found.items() if form is not None}
 
-    def _read(self, wanted: Sequence[RegularFile], known: Collection[bytes]) -> Iterator[tuple[bytes, bytes]]:
+    def _read(self, wanted: Sequence[RegularFile], known: dict[bytes, Form | None]) -> Iterator[tuple[bytes, bytes]]:
+        """The bytes of what is not known; what becomes known meanwhile is put there."""
         unknown = [file for file in wanted if file.sha256 not in known]
         match self.target:
             case Image():
@@ -58,7 +59,7 @@ class SecondLook:
                 yield from self._in_tar(self._plain(self.target), unknown)
 
     def _in_layers(
-        self, image: Image, wanted: Sequence[RegularFile], known: Collection[bytes]
+        self, image: Image, wanted: Sequence[RegularFile], known: dict[bytes, Form | None]
     ) -> Iterator[tuple[bytes, bytes]]:
         """A layer whose files are known counts for the limit like any other, so that every scan says the same."""
         layers: dict[int, list[RegularFile]] = defaultdict(list)
@@ -69,8 +70,14 @@ class SecondLook:
             layer = image.layers[number]
             left -= layer.size or 0
             unknown = [file for file in files if file.sha256 not in known]
-            if left >= 0 and unknown:
-                yield from self._in_layer(layer, unknown)
+            if left < 0 or not unknown:
+                continue
+            digests = {file.sha256 for file in unknown}
+            with FormMemory(self.store).all_known_or_claimed(layer, digests) as forms:
+                if forms is None:
+                    yield from self._in_layer(layer, unknown)
+                else:
+                    known.update(forms)
 
     def _in_layer(self, layer: Layer, wanted: Sequence[RegularFile]) -> Iterator[tuple[bytes, bytes]]:
         if self.lazy:

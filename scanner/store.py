@@ -18,8 +18,9 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 _OURS: Final = re.compile(r"[0-9a-f]{2}/(?:[0-9a-f]{62}|\.new-.*)")
 """The files that are made here, below the folder of a kind."""
@@ -33,6 +34,7 @@ _LOCK: Final = ".lock"
 _PATIENCE: Final = 5.0
 """Seconds to wait for who holds it. A process that was stopped meanwhile must not stop all others."""
 _LOOK_AGAIN: Final = 0.01
+_T = TypeVar("_T")
 
 
 class Store(Protocol):
@@ -49,6 +51,27 @@ class Store(Protocol):
 
         It may come to nothing, and ``change`` may not be called at all.
         """
+
+
+@runtime_checkable
+class Claiming(Protocol):
+    """A store that others fill at the same time, and that can say who makes what is not there yet."""
+
+    def claimed(self, kind: str, key: str, look: Callable[[], _T | None]) -> AbstractContextManager[_T | None]:
+        """What ``look`` finds, now or when whoever makes it has put it there; None where the caller is to make it.
+
+        Nobody else is told to until the end of the block, as far as that can be had; nobody waits for ever.
+        """
+
+
+def found_or_claimed(
+    store: Store, kind: str, key: str, look: Callable[[], _T | None]
+) -> AbstractContextManager[_T | None]:
+    """What ``look`` finds; None where the caller is to make it, alone where the store is :class:`Claiming`."""
+    known = look()
+    if known is None and isinstance(store, Claiming):
+        return store.claimed(kind, key, look)
+    return contextlib.nullcontext(known)
 
 
 class NoStore:

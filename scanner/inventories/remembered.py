@@ -12,8 +12,9 @@ import dataclasses
 import enum
 import hashlib
 import struct
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import AbstractContextManager, suppress
+from functools import partial
 from itertools import repeat
 from typing import Any, Final
 
@@ -28,7 +29,7 @@ from scanner.image import Layer
 from scanner.inventory import Entry, Inventory
 from scanner.limits import Limits
 from scanner.owner import OwnedFile, Package
-from scanner.store import Store
+from scanner.store import Store, found_or_claimed
 from scanner.wheel import Member, WheelContents
 
 _MEANING: Final = 1
@@ -64,6 +65,11 @@ class InventoryMemory:
                 return inventory
         return None
 
+    def known_or_claimed(self, layer: Layer, *, lazy: bool = False) -> AbstractContextManager[Inventory | None]:
+        """The same; None where the caller is to read the layer, which then nobody else does meanwhile."""
+        key = self._key(layer, listed=lazy and layer.part is not None)
+        return found_or_claimed(self._store, "inventory", key, partial(self.get, layer, lazy=lazy))
+
     def put(self, layer: Layer, inventory: Inventory) -> None:
         """Remember a layer that was read to its end, its digests checked, or by its table of contents."""
         with suppress(*_FAULTS):  # a number that no format holds, for one: then it is read again
@@ -90,6 +96,17 @@ class FormMemory:
                 if form is None or isinstance(form, Elf | Text):
                     found[sha256] = form
         return found
+
+    def all_known_or_claimed(
+        self, layer: Layer, digests: Collection[bytes]
+    ) -> AbstractContextManager[dict[bytes, Form | None] | None]:
+        """The forms of all of them; None where the caller is to look into the layer, as nobody else does meanwhile."""
+
+        def look() -> dict[bytes, Form | None] | None:
+            found = self.known(digests)
+            return found if len(found) == len(digests) else None
+
+        return found_or_claimed(self._store, "form", f"{_SHAPE}\n{layer.diff_id}", look)
 
     def put(self, sha256: bytes, form: Form | None) -> None:
         """Remember a form, or that there is none."""
