@@ -274,6 +274,15 @@ _SERVE: Final[Mapping[str, tuple[str, Schema | None]]] = {
     "tls": ("Serve https.", TLS_FORM),
     "admission": ("What is asked of images before a deploy.", ADMISSION_FORM),
     "harbor": ("Harbors that use the service as a scanner.", HARBOR_FORM),
+    "remembered": (
+        "The size of what workers share of their scans, on PostgreSQL; 0 shares nothing.",
+        {
+            "oneOf": [
+                {"type": "integer", "minimum": 0},
+                {"type": "string", "pattern": "^[1-9][0-9]{0,9} ?(KiB|MiB|GiB|TiB)$"},
+            ]
+        },
+    ),
 }
 _LISTS: Final[Mapping[str, int]] = {"known_as": 1000, "repositories": 1000, "origins": 1000, "secret_env": MOST_SECRETS}
 

@@ -3,6 +3,7 @@
 ``jobs`` is the queue's truth, ``reports`` has every result in full. ``distributions`` and ``findings`` are the
 reports' lines again, for questions across images; ``images`` says which report is a name's newest, ``history`` which it
 has ever had. A name is (registry, repository, tag, platform); an image that was named by its digest has the tag ``''``.
+``remembered`` and ``claims`` are what workers share of their scans.
 """
 
 from __future__ import annotations
@@ -176,4 +177,23 @@ outbox: Final = Table(
     Column("reason", Text),
     Index(None, "state", "receiver", "due"),
     Index(None, "registry", "repository", "tag"),
+)
+
+remembered: Final = Table(
+    "remembered",
+    metadata,
+    Column("kind", String(16), primary_key=True),
+    Column("key", String(64), primary_key=True),  # the sha256 of the kind and of what it is remembered under
+    Column("data", LargeBinary, nullable=False),  # behind a checksum
+    Column("size", Integer, nullable=False),  # bytes, of the row
+    Column("used", Float, nullable=False),
+    Index(None, "used"),
+)
+
+claims: Final = Table(
+    "claims",
+    metadata,
+    Column("key", String(64), primary_key=True),
+    Column("owner", String(32), nullable=False),  # a scan
+    Column("until", Float, nullable=False),
 )

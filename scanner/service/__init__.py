@@ -4,6 +4,7 @@
 
     jobs        the queue's truth: what a job is, and every change of its state as one transaction
     carrier     huey wakes workers; what it loses costs time, never a job
+    sharing     what scans remember, for all workers; who reads a layer
     child       one scan in a process of its own, bounded in memory
     scanning    job -> reports, or why not and whether it may pass
     telling     what became of an image -> those who want to know; reports -> beside their images

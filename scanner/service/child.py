@@ -11,6 +11,7 @@ import json
 import os
 import resource
 import signal
+import socket
 import sys
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -34,13 +35,19 @@ _PR_SET_PDEATHSIG: Final = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Errand:
-    """What to scan. ``flags`` are those that the service was started with; ``memory`` is bytes of address space."""
+    """What to scan. ``flags`` are those that the service was started with; ``memory`` is bytes of address space.
+
+    ``desk`` is the file descriptor of a line to :mod:`scanner.service.sharing`; ``patience`` is seconds that it may
+    wait for a layer that another scan reads.
+    """
 
     image: str
     flags: dict[str, Any]
     answer: str
     memory: int
     parent: int
+    desk: int
+    patience: float
 
     def encoded(self) -> bytes:
         """For the child's standard input."""
@@ -90,11 +97,14 @@ def main() -> None:
 def _scan(errand: Errand) -> dict[str, Any]:
     from scanner.config import gather  # noqa: PLC0415 - only now is memory bounded
     from scanner.report import as_object  # noqa: PLC0415
-    from scanner.run import scan_targets  # noqa: PLC0415
+    from scanner.run import scan_targets, store_of  # noqa: PLC0415
+    from scanner.service.sharing.floors import Floors  # noqa: PLC0415
 
     counting = _Counting()
     settings = gather(errand.flags, os.environ)
-    outcome = scan_targets([f"registry:{errand.image}"], settings, progress=counting, note=lambda _: None)
+    store = Floors(store_of(settings), socket.socket(fileno=errand.desk), patience=errand.patience)
+    target = f"registry:{errand.image}"
+    outcome = scan_targets([target], settings, progress=counting, note=lambda _: None, store=store)
     for problem in outcome.problems:
         raise problem
     return {"reports": [as_object(report) for report in outcome.reports], **counting.counts}

@@ -38,6 +38,9 @@ class Metrics:
             ["receiver", "state"],
             registry=self.registry,
         )
+        self.shared = Counter(
+            "cgscan_shared", "Values asked of the fleet or put there", ["kind", "how"], registry=self.registry
+        )
         self._jobs = Gauge("cgscan_jobs", "Jobs by state", ["state"], registry=self.registry)
         self._coverage = Gauge(
             "cgscan_coverage_percent", "Verified of applicable, newest of all names", registry=self.registry

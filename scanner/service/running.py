@@ -27,6 +27,7 @@ from scanner.service.carrier import Carrier
 from scanner.service.logs import say
 from scanner.service.metrics import Metrics
 from scanner.service.scanning import Scanner
+from scanner.service.sharing.desk import Sharing
 from scanner.service.telling.deciding import Deciding
 from scanner.service.telling.delivering import Telling
 from scanner.service.tokens import tokens_of
@@ -66,7 +67,8 @@ def parts_of(settings: Settings, serving: Serving, flags: Mapping[str, Any]) -> 
     carrier = Carrier(serving.queue, serving.folder)
     metrics = Metrics()
     decide = Deciding(serving.notify, serving.attach)
-    workers = Workers(database, carrier, Scanner(settings, serving, flags), serving, metrics, decide)
+    sharing = Sharing(database, serving, metrics)
+    workers = Workers(database, carrier, Scanner(settings, serving, flags, sharing), serving, metrics, decide)
     telling = Telling(database, settings, serving, metrics, os.environ)
     return Parts(database=database, carrier=carrier, metrics=metrics, workers=workers, telling=telling)
 

@@ -25,7 +25,9 @@ from scanner.report import Report
 from scanner.run import options_of, store_of
 from scanner.service.child import Errand, may_pass
 from scanner.service.jobs import Job
+from scanner.service.sharing.desk import Sharing
 from scanner.serving import Serving
+from scanner.variables import DATABASE, QUEUE
 
 _LOOK: Final = 0.2
 """Seconds between looks at a child."""
@@ -81,9 +83,11 @@ def remove_left(*, older: float) -> None:
 class Scanner:
     """Scans images as the service was told to. ``flags`` are those of its command line."""
 
-    def __init__(self, settings: Settings, serving: Serving, flags: Mapping[str, Any]) -> None:
+    def __init__(self, settings: Settings, serving: Serving, flags: Mapping[str, Any], sharing: Sharing) -> None:
         self._source = options_of(settings, store_of(settings)).source
         self._serving = serving
+        self._sharing = sharing
+        self._secrets = _secrets(settings, serving)
         self._flags = {name: value for name, value in flags.items() if value not in (None, False, ())}
         remove_left(older=2 * serving.scan_seconds + _DAY)
 
@@ -100,7 +104,7 @@ class Scanner:
 
     def scan(self, job: Job, digest: str, beat: Beat) -> Scanned:
         """Scan in a process of its own; :class:`Failed`, or what ``beat`` raises."""
-        with tempfile.TemporaryDirectory(prefix=_PREFIX) as folder:
+        with tempfile.TemporaryDirectory(prefix=_PREFIX) as folder, self._sharing.desk() as desk:
             answer = Path(folder) / "answer.json"
             errand = Errand(
                 image=f"{job.registry}/{job.repository}{f':{job.tag}' if job.tag else ''}@{digest}",
@@ -108,16 +112,25 @@ class Scanner:
                 answer=str(answer),
                 memory=self._serving.scan_memory,
                 parent=os.getpid(),
+                desk=desk.fileno(),
+                patience=self._sharing.patience,
             )
             with (Path(folder) / "said").open("w+b") as said:
                 status = self._run(errand, said, beat)
                 said.seek(max(0, said.tell() - _ENOUGH))
                 return _answer(answer, status, said.read().decode("utf-8", "replace"))
 
+    def tidy(self) -> None:
+        """Bound what is shared."""
+        self._sharing.tidy()
+
     def _run(self, errand: Errand, said: Any, beat: Beat) -> int:
         command = [sys.executable, "-m", "scanner.service.child"]
         until = time.monotonic() + self._serving.scan_seconds
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=said, stderr=said)  # noqa: S603 - ourselves
+        environment = {name: value for name, value in os.environ.items() if name not in self._secrets}
+        process = subprocess.Popen(  # noqa: S603 - ourselves
+            command, stdin=subprocess.PIPE, stdout=said, stderr=said, env=environment, pass_fds=(errand.desk,)
+        )
         try:
             assert process.stdin is not None
             with process.stdin as stdin:
@@ -135,6 +148,14 @@ class Scanner:
         finally:
             process.kill()
             process.wait()
+
+
+def _secrets(settings: Settings, serving: Serving) -> frozenset[str]:
+    """The variables with the service's own secrets, which a scan has no use for; not those that an index needs too."""
+    ours = {DATABASE, QUEUE, *(token.token_env for token in serving.tokens)}
+    ours |= {name for source in settings.webhooks for name in (*source.secret_env, source.username_env)}
+    theirs = {name for one in settings.indexes for name in (one.username_env, one.password_env, one.token_env)}
+    return frozenset(name for name in ours - theirs if name is not None)
 
 
 def _answer(place: Path, status: int, said: str) -> Scanned:

@@ -40,6 +40,9 @@ class Scans(Protocol):
     def scan(self, job: Job, digest: str, beat: Beat) -> Scanned:
         """The reports."""
 
+    def tidy(self) -> None:
+        """Now and then."""
+
 
 class Workers:
     """A bounded number of threads that scan, each one image at a time, and one that makes up for lost wakes."""
@@ -100,6 +103,7 @@ class Workers:
             gone = forget(connection, before=clock(connection) - self._serving.keep_seconds)
         if gone:
             say("reports forgotten", count=gone)
+        self._scans.tidy()
 
     def _quietly(self, do: Callable[[], object]) -> Callable[[], None]:
         """What must not end a thread: a database that is away comes back."""

@@ -47,7 +47,8 @@ class Serving:
     ``registries`` are those that may be scanned when the API asks, none for all. ``workers`` are scans at once in one
     process. A job whose worker is silent for ``lease_seconds`` is another's. A scan is bounded by ``scan_seconds`` and
     ``scan_memory``, bytes of address space; a request by ``body``, bytes; the queue by ``most_waiting``, jobs. After
-    ``fresh_seconds`` the indexes are taken to have changed. ``keep_seconds`` is how long what is old is kept.
+    ``fresh_seconds`` the indexes are taken to have changed. ``keep_seconds`` is how long what is old is kept;
+    ``remembered`` how many bytes workers share of what scans remember, on PostgreSQL.
     ``url`` is the address under which others reach the service, without a slash at its end. ``notify`` are told,
     ``attach`` is where reports go.
     """
@@ -74,6 +75,7 @@ class Serving:
     tls: Tls | None = None
     admission: Admission = field(default_factory=Admission)
     harbor: tuple[Harbor, ...] = ()
+    remembered: int = 4 * GIB
 
 
 def serving_of(file: Path | None, environment: Mapping[str, str]) -> Serving:
@@ -216,6 +218,7 @@ KEYS: Final[Mapping[str, _Reader]] = {
     "tls": as_tls,
     "admission": as_admission,
     "harbor": as_harbors,
+    "remembered": as_size,
 }
 """The keys of the section."""
 _FIELDS: Final = {"fresh_hours": "fresh_seconds", "keep_days": "keep_seconds"}

@@ -158,3 +158,20 @@ def upgrade() -> None:
         op.f("ix_outbox_registry_repository_tag"), "outbox", ["registry", "repository", "tag"], unique=False
     )
     op.create_index(op.f("ix_outbox_state_receiver_due"), "outbox", ["state", "receiver", "due"], unique=False)
+    op.create_table(
+        "remembered",
+        sa.Column("kind", sa.String(length=16), nullable=False),
+        sa.Column("key", sa.String(length=64), nullable=False),
+        sa.Column("data", sa.LargeBinary(), nullable=False),
+        sa.Column("size", sa.Integer(), nullable=False),
+        sa.Column("used", sa.Float(), nullable=False),
+        sa.PrimaryKeyConstraint("kind", "key", name=op.f("pk_remembered")),
+    )
+    op.create_index(op.f("ix_remembered_used"), "remembered", ["used"], unique=False)
+    op.create_table(
+        "claims",
+        sa.Column("key", sa.String(length=64), nullable=False),
+        sa.Column("owner", sa.String(length=32), nullable=False),
+        sa.Column("until", sa.Float(), nullable=False),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_claims")),
+    )
