@@ -177,12 +177,12 @@ def test_what_a_killed_worker_was_reading_another_reads(
         fleet = Fleet(stack, tmp_path, scene, url, redis_url, workers=1)
         database = Database(url)
         stack.callback(database.close)
-        killed = fleet.begin("worker")
+        workers = [fleet.begin("worker") for _ in range(2)]
         first = fleet.submit("slow:t0")
         until(lambda: claims(database))
-        other = fleet.begin("worker")
         second = fleet.submit("slow:t1")
-        until(lambda: other.said("scan begins"))
+        until(lambda: all(worker.said("scan begins") for worker in workers))
+        (killed,) = [worker for worker in workers if worker.said("scan begins")[0]["image"].endswith(":t0")]
         killed.kill()
         reports = [fleet.report(job) for job in (first, second)]
         assert reports[0]["distributions"] == reports[1]["distributions"] != []
