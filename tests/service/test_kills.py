@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -42,13 +43,15 @@ def test_a_few_kills_with_redis_and_postgresql(
 
 @pytest.mark.real
 @pytest.mark.large
-@pytest.mark.parametrize("seed", range(50))
-def test_two_hundred_pushes_fifty_times(
-    layout: Path, tmp_path: Path, redis_url: str, postgresql_url: str, seed: int
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql and redis"])
+def test_fifty_kills_under_two_hundred_pushes(
+    layout: Path, tmp_path: Path, request: pytest.FixtureRequest, kind: str
 ) -> None:
-    shared = seed % 2 == 1
-    database = new_database(postgresql_url) if shared else None
-    _kill(layout, tmp_path, database=database, queue=redis_url if shared else None, pushes=200, kills=20, seed=seed)
+    database, queue = None, None
+    if kind != "sqlite":
+        database = new_database(request.getfixturevalue("postgresql_url"))
+        queue = request.getfixturevalue("redis_url")
+    _kill(layout, tmp_path, database=database, queue=queue, pushes=200, kills=50, seed=3)
 
 
 def _kill(
@@ -62,6 +65,7 @@ def _kill(
         more = ["--no-workers"] if command == "serve" else []
         return start(folder, command, "--config", str(config), *more, environment=environment)
 
+    begun = time.monotonic()
     running = {name: begin(name) for name in ("serve", "worker")}
     accepted: list[str] = []
 
@@ -93,7 +97,9 @@ def _kill(
             until(lambda: _open_jobs(running["serve"]) == 0, seconds=60 + pushes)
         assert len(set(accepted)) == pushes
         url = database or f"sqlite:///{folder / 'data' / 'cgscan.sqlite'}"
-        _check(url, accepted)
+        scans = _check(url, accepted)
+        print(f"\n{pushes} pushes, {kills} kills, {time.monotonic() - begun:.0f} s: {sum(scans)} scans begun,")
+        print(f"at most {max(scans)} of one image; each image done once")
     finally:
         for process in running.values():
             process.kill()
@@ -112,12 +118,15 @@ def _open_jobs(server: Running) -> int:
     return len(rows)
 
 
-def _check(url: str, accepted: list[str]) -> None:
-    """Every job that was answered with 202 is done, with one line of history and one report of its content."""
+def _check(url: str, accepted: list[str]) -> list[int]:
+    """Every job that was answered with 202 is done, with one line of history and one report of its content; how often
+    each was begun.
+    """
     database = Database(url)
     try:
         with database.reading() as connection:
-            states = {row.id: row.state for row in connection.execute(select(tables.jobs.c.id, tables.jobs.c.state))}
+            rows = connection.execute(select(tables.jobs.c.id, tables.jobs.c.state, tables.jobs.c.attempts)).all()
+            states = {row.id: row.state for row in rows}
             lines = select(tables.history.c.job_id, func.count().label("lines")).group_by(tables.history.c.job_id)
             histories = {row.job_id: row.lines for row in connection.execute(lines)}
             reports = connection.execute(select(func.count()).select_from(tables.reports)).scalar_one()
@@ -127,3 +136,4 @@ def _check(url: str, accepted: list[str]) -> None:
     assert {histories.get(job) for job in accepted} == {1}
     assert set(states) == set(accepted)
     assert reports == len(set(accepted))
+    return [row.attempts for row in rows]
