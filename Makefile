@@ -6,7 +6,8 @@
 #   make test [ARGS="-k config"]        the tests
 #   make test-real                      those that build dozens of real projects from PyPI; a quarter of an hour at first
 #   make truth SEED=7                   cgscan's word against a corpus of real projects whose truth is known
-#   make kills                          the service, killed 20 times under 200 pushes, 50 times over; hours
+#   make kills                          the service, killed 50 times under 200 pushes, on SQLite and on PostgreSQL; minutes
+#   make loads                          webhooks in bursts and in floods: latencies and memory, which it prints
 #   make lint                           ruff and mypy
 #   make dev                            a .venv to work in, with the cgscan command
 #   make bench [ARGS="--only second"]   cgscan beside its peers and the floor of the hardware; writes docs/performance.md
@@ -34,7 +35,7 @@ OWN_SCAN := '$(IMAGE)' $(if $(INDEX),--index '$(INDEX)') $(if $(UPSTREAM),--upst
 COMPILE := uv pip compile pyproject.toml --no-config --default-index https://pypi.org/simple --quiet --upgrade \
 	--universal --python-version 3.11 --generate-hashes --custom-compile-command 'make lock'
 
-.PHONY: dev lint test test-real kills truth bench bench-small profile fixtures docs scan serve lock clean
+.PHONY: dev lint test test-real kills loads truth bench bench-small profile fixtures docs scan serve lock clean
 
 scan: $(VENV)/.run $(if $(IMAGE),,fixtures)
 	$(CGSCAN) scan $(if $(IMAGE),$(OWN_SCAN),$(DEMO_SCAN)) $(ARGS)
@@ -64,7 +65,10 @@ test-real: $(VENV)/.dev
 	$(BIN)/python -m pytest -n auto -m real $(ARGS)
 
 kills: $(VENV)/.dev
-	$(BIN)/python -m pytest -m 'real and large' tests/service/test_kills.py $(ARGS)
+	$(BIN)/python -m pytest -s -m 'real and large' tests/service/test_kills.py $(ARGS)
+
+loads: $(VENV)/.dev
+	$(BIN)/python -m pytest -s -m 'real and large' tests/service/test_loads.py $(ARGS)
 
 truth: $(VENV)/.dev
 	$(BIN)/python -m fixtures.truth --seed $(SEED) --out build/truth $(ARGS)

@@ -178,8 +178,11 @@ def redis_server() -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def postgresql() -> Iterator[str]:
-    """A PostgreSQL of our own, not as root; gives the URL of a server to make databases on."""
+def postgresql(*, durable: bool = False) -> Iterator[str]:
+    """A PostgreSQL of our own, not as root; gives the URL of a server to make databases on.
+
+    ``durable`` waits for the disk at every commit, as one that is in use does.
+    """
     places = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
     if not places:
         pytest.skip("postgresql is not installed")
@@ -191,7 +194,8 @@ def postgresql() -> Iterator[str]:
     initdb = [str(programs / "initdb"), "-D", str(folder / "data"), "-U", "cgscan", "-A", "trust", "-N", "-E", "UTF8"]
     subprocess.run([*initdb, "--locale=C"], check=True, capture_output=True, cwd=folder, **user)  # type: ignore[call-overload]
     port = free_port()
-    settings = {"port": port, "listen_addresses": "127.0.0.1", "unix_socket_directories": "", "fsync": "off"}
+    settings = {"port": port, "listen_addresses": "127.0.0.1", "unix_socket_directories": ""}
+    settings["fsync"] = "on" if durable else "off"
     settings |= {"max_connections": 200, "shared_buffers": "32MB"}
     words = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
     with Path(folder, "log").open("wb") as log:
