@@ -1,14 +1,16 @@
 """URL -> a database. Every transaction that writes is serial where it matters.
 
 SQLite: write-ahead log, and transactions that write begin as such, so that none fails half way for another's lock.
+Those of one process take turns before that: SQLite's own waiting is sleep, up to a tenth of a second, without order.
 PostgreSQL: rows are locked by who changes them. The clock is the database's where several machines share it.
 """
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,6 +33,9 @@ class Database:
 
     def __init__(self, url: str) -> None:
         self._engine = _engine(_parsed(url))
+        self._turn: AbstractContextManager[object] = (
+            threading.Lock() if self._engine.dialect.name == "sqlite" else nullcontext()
+        )
 
     @property
     def engine(self) -> Engine:
@@ -46,8 +51,9 @@ class Database:
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """A transaction that is committed at the end of the block, unless it raises."""
-        with _mapped(), self._engine.connect().execution_options(cgscan_writes=True) as connection, connection.begin():
-            yield connection
+        with _mapped(), self._turn, self._engine.connect() as connection:
+            with connection.execution_options(cgscan_writes=True).begin():
+                yield connection
 
     def migrate(self) -> None:
         """Bring the tables up to this version. Several processes may do it at once: one does, the others wait."""

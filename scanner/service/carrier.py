@@ -1,13 +1,14 @@
 """huey wakes workers. What it carries is a wake and no more: which job is next, the database says.
 
 So nothing is lost with it: a wake too few costs the time until :func:`Carrier.make_up` is next called, one too many
-finds nothing to do.
+finds nothing to do. Nobody who answers a request waits for it either: a thread puts wakes there.
 """
 
 from __future__ import annotations
 
 import json
 import logging
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -21,6 +22,10 @@ from scanner.errors import CgscanError, ConfigError
 
 _NAME: Final = "cgscan"
 _WAKE: Final = "cgscan.wake"
+_MOST: Final = 1000
+"""Wakes that wait at once, however many jobs do."""
+_LEAVE: Final = 2.0
+"""Seconds for the last wakes when a process ends."""
 
 
 class _Plain(Serializer):  # type: ignore[misc] # huey has no types
@@ -41,12 +46,31 @@ class Carrier:
         self._huey = _opened(url, folder)
         self._work: Callable[[], None] = lambda: None
         self._task = self._huey.task(name=_WAKE)(self._run)
+        self._wanted = 0
+        self._closed = False
+        self._changed = threading.Condition()
+        self._waker = threading.Thread(target=self._wake_as_wanted, name="waker", daemon=True)
+        self._waker.start()
 
     def _run(self) -> None:
         self._work()
 
     def wake(self, count: int = 1) -> None:
-        """Wake as many workers. Where the queue is out of reach nothing happens: the jobs are in the database."""
+        """Have as many workers woken, soon. Where the queue is out of reach nothing happens: the jobs are there."""
+        with self._changed:
+            self._wanted = min(self._wanted + count, _MOST)
+            self._changed.notify()
+
+    def _wake_as_wanted(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._wanted or self._closed)
+                count, self._wanted = self._wanted, 0
+            if not count:
+                return
+            self._put(min(count, _MOST - self.waiting()))
+
+    def _put(self, count: int) -> None:
         try:
             for _ in range(count):
                 self._task()
@@ -54,10 +78,8 @@ class Carrier:
             logging.getLogger("cgscan").warning("queue out of reach: %s", type(problem).__name__)
 
     def make_up(self, due: int) -> None:
-        """Put back wakes that were lost: there are to be as many as jobs that are due."""
-        missing = min(due, 1000) - self.waiting()
-        if missing > 0:
-            self.wake(missing)
+        """Put back wakes that were lost: there are to be as many as jobs that are due, up to a bound."""
+        self._put(min(due, _MOST) - self.waiting())
 
     def waiting(self) -> int:
         """Wakes that nobody has taken yet; 0 where it cannot be asked."""
@@ -87,6 +109,10 @@ class Carrier:
 
     def close(self) -> None:
         """Let go of connections."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+        self._waker.join(_LEAVE)
         self._huey.storage.close()
 
 

@@ -1,7 +1,8 @@
 """One scan in a process of its own: what an image makes it take of memory and time, it takes from nobody else.
 
 Started by :mod:`scanner.service.scanning`. Reads an :class:`Errand` as JSON from standard input and writes an answer as
-JSON to the file that it names. It dies with the worker that started it, and takes no more memory than it may.
+JSON to the file that it names. It dies with the worker that started it, takes no more memory than it may, and gives way to the
+service's own processes.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ from scanner.errors import (
 from scanner.progress import Event, LayerDone, LayerRead
 
 _PR_SET_PDEATHSIG: Final = 1
+_NICE: Final = 10
+"""Who answers requests, or keeps a lease, goes before who scans."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +85,7 @@ def main() -> None:
     """Scan and answer."""
     errand = Errand(**json.load(sys.stdin))
     _die_with(errand.parent)
+    os.nice(_NICE)
     resource.setrlimit(resource.RLIMIT_AS, (errand.memory, errand.memory))
     try:
         answer = _scan(errand)

@@ -93,10 +93,10 @@ class Scanner:
 
     def resolve(self, job: Job) -> str:
         """The digest that the name means now, asked of the registry with our own credentials; :class:`Failed`."""
-        from scanner.sources.registry import resolve  # noqa: PLC0415 - slow to import
-
         if job.digest:
             return job.digest
+        from scanner.sources.registry import resolve  # noqa: PLC0415 - slow to import
+
         try:
             return str(resolve(image_of(job), options=self._source))
         except CgscanError as problem:
