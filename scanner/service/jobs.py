@@ -16,8 +16,9 @@ from __future__ import annotations
 import enum
 import hashlib
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Final, TypeAlias
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, false, func, insert, or_, select, update
@@ -38,6 +39,8 @@ SETTLING: Final = 10.0
 """Seconds that an image that was pushed by its digest waits for the index that it may be of."""
 _TOGETHER: Final = 60.0
 """Seconds within which an index follows its images."""
+_KEYS: Final = 500
+"""Keys in one question."""
 MOST_SHOWN: Final = 1000
 """Characters of a reason that are kept."""
 
@@ -173,12 +176,32 @@ def submit(database: Database, wanted: Sequence[Wanted], *, most_waiting: int) -
     for _ in range(3):
         try:
             with database.writing() as connection:
-                found = [_submit_one(connection, one) for one in wanted]
+                found = _submit(connection, wanted)
                 _check_room(connection, found, most_waiting)
                 return found
         except _Overtaken:
             continue
     raise Full
+
+
+def _submit(connection: Connection, wanted: Sequence[Wanted]) -> list[tuple[Job, bool]]:
+    """One after the other; but what is new is written at once, since every statement is a way to the database."""
+    first = {one.key: one for one in reversed(wanted)}
+    now, known = clock(connection), _known(connection, first)
+    rows = {key: _row(one, now) for key, one in first.items() if key not in known}
+    _insert(connection, list(rows.values()))
+    return [
+        (_new(rows.pop(one.key)), True) if one.key in rows else _submit_one(connection, one) for one in wanted
+    ]
+
+
+def _known(connection: Connection, keys: Iterable[str]) -> set[str]:
+    """Those of the keys that jobs have."""
+    known: set[str] = set()
+    left = iter(keys)
+    while some := list(islice(left, _KEYS)):
+        known.update(connection.execute(select(jobs.c.key).where(jobs.c.key.in_(some))).scalars())
+    return known
 
 
 def _submit_one(connection: Connection, wanted: Wanted) -> tuple[Job, bool]:
@@ -191,8 +214,15 @@ def _submit_one(connection: Connection, wanted: Wanted) -> tuple[Job, bool]:
             forward = {"priority": int(wanted.priority), "due": sooner}
             connection.execute(update(jobs).where(jobs.c.id == known.id).values(**forward))
         return known, False
+    new = _row(wanted, now)
+    _insert(connection, [new])
+    return _new(new), True
+
+
+def _row(wanted: Wanted, now: float) -> dict[str, Any]:
+    """The columns of a new job that are not empty."""
     digest = str(wanted.image.digest) if wanted.image.digest else None
-    values = {
+    return {
         "id": uuid.uuid4().hex,
         "key": wanted.key,
         "circumstances": wanted.circumstances,
@@ -209,11 +239,19 @@ def _submit_one(connection: Connection, wanted: Wanted) -> tuple[Job, bool]:
         "attempts": 0,
         "lease": 0,
     }
-    try:
-        connection.execute(insert(jobs).values(**values))
-    except IntegrityError as problem:
-        raise _Overtaken from problem
-    return _job(connection.execute(select(jobs).where(jobs.c.id == values["id"])).one()), True
+
+
+def _insert(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
+    if rows:
+        try:
+            connection.execute(insert(jobs), rows)
+        except IntegrityError as problem:
+            raise _Overtaken from problem
+
+
+def _new(row: dict[str, Any]) -> Job:
+    """A job as it was just written."""
+    return Job(**{**dict.fromkeys(jobs.c.keys()), **row, "state": State(row["state"])})
 
 
 def _check_room(connection: Connection, found: Sequence[tuple[Job, bool]], most_waiting: int) -> None:
@@ -221,6 +259,14 @@ def _check_room(connection: Connection, found: Sequence[tuple[Job, bool]], most_
         count = connection.execute(select(func.count()).select_from(jobs).where(jobs.c.state.in_(_WAITING)))
         if count.scalar_one() > most_waiting:
             raise Full
+
+
+def room(database: Database, keys: Collection[str], *, most_waiting: int) -> tuple[int, set[str]]:
+    """How many jobs more may wait, and which of the keys are known: those need no room."""
+    with database.reading() as connection:
+        waiting = select(func.count()).select_from(jobs).where(jobs.c.state.in_(_WAITING))
+        left = most_waiting - connection.execute(waiting).scalar_one()
+        return max(0, left), _known(connection, keys)
 
 
 # -- under a lease -----------------------------------------------------------------------------------

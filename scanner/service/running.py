@@ -24,6 +24,7 @@ from scanner.results.database import Database
 from scanner.run import client_of
 from scanner.service.api import Service, application
 from scanner.service.carrier import Carrier
+from scanner.service.intake import Intake
 from scanner.service.logs import say
 from scanner.service.metrics import Metrics
 from scanner.service.scanning import Scanner
@@ -80,6 +81,7 @@ def serve(settings: Settings, serving: Serving, flags: Mapping[str, Any], *, sca
     sources = armed(settings.webhooks, os.environ, bound_to=serving.host)
     parts = parts_of(settings, serving, flags)
     stopping = threading.Event()
+    intake = Intake(parts.database, most_waiting=serving.most_waiting)
     service = Service(
         database=parts.database,
         carrier=parts.carrier,
@@ -89,6 +91,7 @@ def serve(settings: Settings, serving: Serving, flags: Mapping[str, Any], *, sca
         tokens=tokens,
         sources=sources,
         keys=Keys(partial(_fetched, settings)),
+        intake=intake,
         stopping=stopping.is_set,
     )
     server = _Server(
@@ -121,6 +124,7 @@ def serve(settings: Settings, serving: Serving, flags: Mapping[str, Any], *, sca
         if scans:
             parts.workers.stop(grace=GRACE)
             parts.telling.stop(grace=GRACE)
+        intake.close()
         parts.close()
     say("stopped")
 

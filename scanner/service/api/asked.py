@@ -16,6 +16,7 @@ from scanner.config import Settings
 from scanner.results.database import Database
 from scanner.service.api.problems import Refusal
 from scanner.service.carrier import Carrier
+from scanner.service.intake import Intake
 from scanner.service.metrics import Metrics
 from scanner.service.tokens import Tokens
 from scanner.serving import Serving
@@ -40,6 +41,8 @@ class Service:
     tokens: Tokens
     sources: tuple[WebhookSource, ...] = ()
     keys: Keys | None = None
+    intake: Intake | None = None
+    """Queues for many requests at once; without it each does alone."""
     stopping: Callable[[], bool] = field(default=lambda: False)
 
     def circumstances(self) -> str:

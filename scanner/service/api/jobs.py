@@ -35,7 +35,10 @@ def url_of(job: Job) -> str:
 
 def queue(service: Service, wanted: Sequence[Wanted]) -> list[Job]:
     """Queue, and wake workers for what is new; committed when this returns."""
-    found = jobs.submit(service.database, wanted, most_waiting=service.serving.most_waiting)
+    if service.intake is not None:
+        found = service.intake.submit(wanted)
+    else:
+        found = jobs.submit(service.database, wanted, most_waiting=service.serving.most_waiting)
     new = sum(is_new for _, is_new in found)
     if new:
         service.carrier.wake(new)
