@@ -3,6 +3,7 @@
 ::
 
     jobs        the queue's truth: what a job is, and every change of its state as one transaction
+    intake      the jobs of requests that come at the same time, in one transaction
     carrier     huey wakes workers; what it loses costs time, never a job
     sharing     what scans remember, for all workers; who reads a layer
     child       one scan in a process of its own, bounded in memory

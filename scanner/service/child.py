@@ -1,8 +1,8 @@
 """One scan in a process of its own: what an image makes it take of memory and time, it takes from nobody else.
 
 Started by :mod:`scanner.service.scanning`. Reads an :class:`Errand` as JSON from standard input and writes an answer as
-JSON to the file that it names. It dies with the worker that started it, takes no more memory than it may, and gives way to the
-service's own processes.
+JSON to the file that it names. It dies with the worker that started it, takes no more memory than it may, and
+gives way to the service's own processes.
 """
 
 from __future__ import annotations

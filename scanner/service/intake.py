@@ -9,14 +9,16 @@ import threading
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from typing import Final, TypeAlias
 
 from sqlalchemy.exc import DataError
 
 from scanner.errors import DatabaseFailed
+from scanner.reference import ImageName
 from scanner.results.database import Database
 from scanner.service import jobs
-from scanner.service.jobs import Full, Job, Wanted
+from scanner.service.jobs import Full, Job, Priority, Wanted
 
 _AT_ONCE: Final = 32
 """Requests of one transaction."""
@@ -36,8 +38,20 @@ class Intake:
         """Whether there was no room the last time."""
         self._changed = threading.Condition()
         self._closed = False
+        self._warm_up()
         self._thread = threading.Thread(target=self._work, name="intake", daemon=True)
         self._thread.start()
+
+    def _warm_up(self) -> None:
+        """Queue what is then not there: connections, statements and imports are ready before the first request is."""
+        nothing = Wanted(
+            image=ImageName(host="localhost", repository="none", tag=None, digest=None),
+            source="",
+            priority=Priority.CRAWL,
+            circumstances="",
+        )
+        with suppress(Full):
+            jobs.submit(self._database, [nothing], most_waiting=-1)
 
     def submit(self, wanted: Sequence[Wanted]) -> _Found:
         """What :func:`scanner.service.jobs.submit` gives, and raises."""

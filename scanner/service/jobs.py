@@ -190,9 +190,7 @@ def _submit(connection: Connection, wanted: Sequence[Wanted]) -> list[tuple[Job,
     now, known = clock(connection), _known(connection, first)
     rows = {key: _row(one, now) for key, one in first.items() if key not in known}
     _insert(connection, list(rows.values()))
-    return [
-        (_new(rows.pop(one.key)), True) if one.key in rows else _submit_one(connection, one) for one in wanted
-    ]
+    return [(_new(rows.pop(one.key)), True) if one.key in rows else _submit_one(connection, one) for one in wanted]
 
 
 def _known(connection: Connection, keys: Iterable[str]) -> set[str]:
