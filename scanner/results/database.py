@@ -51,9 +51,13 @@ class Database:
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """A transaction that is committed at the end of the block, unless it raises."""
-        with _mapped(), self._turn, self._engine.connect() as connection:
-            with connection.execution_options(cgscan_writes=True).begin():
-                yield connection
+        with (
+            _mapped(),
+            self._turn,
+            self._engine.connect().execution_options(cgscan_writes=True) as connection,
+            connection.begin(),
+        ):
+            yield connection
 
     def migrate(self) -> None:
         """Bring the tables up to this version. Several processes may do it at once: one does, the others wait."""

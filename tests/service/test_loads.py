@@ -173,7 +173,11 @@ def test_what_a_full_queue_does_not_take_is_refused_for_a_while(tmp_path: Path, 
 
 
 def test_a_flood_of_digests_waits_with_flat_memory(tmp_path: Path, place: Place) -> None:
-    """Twenty times as many jobs that wait need less than half as much again, of a server and of a worker."""
+    """Twenty times as many jobs that wait: a server and a worker need less than a quarter more.
+
+    Either begins with some 100 MiB. So one that kept no more than 1.5 KiB of each job would be found out, while what an
+    allocator and connections take when more requests come at once, a tenth, is not.
+    """
     with serving(tmp_path, "127.0.0.1:1", place, scans=False) as server, working(tmp_path, place) as worker:
         bodies = [payload(f"n{number}", f"sha256:{number:064x}") for number in range(20_000)]
         first = pushed(server, bodies[:1000], seconds=0)
@@ -189,7 +193,7 @@ def test_a_flood_of_digests_waits_with_flat_memory(tmp_path: Path, place: Place)
         server.kill()
         worker.kill()
     assert check([*first, *rest], place.database) == 20_000
-    assert all(now < 1.5 * then for then, now in zip(before, after, strict=True))
+    assert all(now < 1.25 * then for then, now in zip(before, after, strict=True))
 
 
 def serving(
