@@ -189,7 +189,7 @@ def _submit(connection: Connection, wanted: Sequence[Wanted]) -> list[tuple[Job,
     first = {one.key: one for one in reversed(wanted)}
     now, known = clock(connection), _known(connection, first)
     rows = {key: _row(one, now) for key, one in first.items() if key not in known}
-    _insert(connection, list(rows.values()))
+    _insert(connection, [rows[key] for key in sorted(rows)])  # in one order everywhere: nobody waits in a circle
     return [(_new(rows.pop(one.key)), True) if one.key in rows else _submit_one(connection, one) for one in wanted]
 
 
