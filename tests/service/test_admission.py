@@ -345,7 +345,7 @@ def test_an_ephemeral_container_that_is_added(strict: Inside) -> None:
     more = {"operation": "UPDATE", "oldObject": pod(GOOD), "subResource": "ephemeralcontainers"}
     said = message(asked(strict, pod(GOOD, **debug), **more))
     assert "ephemeral container debug" in said
-    assert "c0" not in said
+    assert "container c0" not in said
 
 
 def test_a_change_of_other_things_passes(strict: Inside) -> None:
