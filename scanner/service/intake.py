@@ -57,8 +57,12 @@ class Intake:
         """What :func:`scanner.service.jobs.submit` gives, and raises."""
         future: Future[_Found] = Future()
         with self._changed:
-            self._asked.append((wanted, future))
-            self._changed.notify()
+            closed = self._closed
+            if not closed:
+                self._asked.append((wanted, future))
+                self._changed.notify()
+        if closed:  # nobody takes it from there any more
+            return jobs.submit(self._database, wanted, most_waiting=self._most_waiting)
         return future.result()
 
     def close(self) -> None:

@@ -125,3 +125,9 @@ def test_a_database_that_is_away_is_told_to_everybody(database: Database, intake
     for _ in range(2):
         with pytest.raises(DatabaseFailed):
             intake.submit([wanted("a")])
+
+
+def test_a_request_that_comes_after_the_end_is_queued_by_itself(intake: Intake) -> None:
+    intake.close()
+    ((_, new),) = intake.submit([wanted("late")])
+    assert new
