@@ -5,6 +5,14 @@ paper, and for the browser's own search. The script, which is part of the file l
 sorting and folding. Nothing is loaded from anywhere, and the page's own policy (``Content-Security-Policy``) lets
 nothing else run than the one script whose digest it names.
 
+The parts of a report are templates of their own, which the service's pages are made of too::
+
+    frame.html          the page around everything
+    parts.html          bars, facts, prose: macros
+    report.html         reports, of summary.html, layers.html, findings.html and distributions.html
+    controls.html       search and filters above the distributions
+    blocks.html         titles, sentences and tables: of differences
+
 Whatever comes out of the target is escaped twice: written out where it could deceive
 (:func:`scanner.formats.text.escaped`), and as HTML by the template.
 """
@@ -39,7 +47,7 @@ def render(reports: Sequence[Report], look: Look) -> str:
 def page(template: str, **values: object) -> str:
     """A template of this folder inside the frame that all pages share (``frame.html``)."""
     environment = _environment()
-    parts = {name.partition(".")[0]: _part(name) for name in _PARTS}
+    parts = {name.partition(".")[0]: part(name) for name in _PARTS}
     policy = {f"{name}_digest": _digest(text) for name, text in parts.items()}
     return environment.get_template(template).render(**parts, **policy, **values) + "\n"
 
@@ -51,8 +59,13 @@ def _title(sections: Sequence[Section]) -> str:
 
 @lru_cache(1)
 def _environment() -> jinja2.Environment:
+    return environment()
+
+
+def environment(*more: jinja2.BaseLoader) -> jinja2.Environment:
+    """The templates of this folder, and of others that are to look the same; what they are given is escaped twice."""
     return jinja2.Environment(
-        loader=jinja2.PackageLoader("scanner.formats.html", ""),
+        loader=jinja2.ChoiceLoader([*more, jinja2.PackageLoader("scanner.formats.html", "")]),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         finalize=_told,
@@ -67,7 +80,8 @@ def _told(value: object) -> object:
 
 
 @lru_cache(len(_PARTS))
-def _part(name: str) -> Markup:
+def part(name: str) -> Markup:
+    """The style sheet or the script."""
     loader = _environment().loader
     assert loader is not None
     text, _, _ = loader.get_source(_environment(), name)
