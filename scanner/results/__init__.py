@@ -8,6 +8,7 @@
     paging      cursors of lists
     reading     questions across all images
     digests     what is known of one digest
+    standing    where the fleet stands, and how it came there: what a person looks at first
 
 The only package, with :mod:`scanner.service`, that needs ``cgscan[serve]``.
 """

@@ -41,7 +41,7 @@ class Inside:
 
         async def ask() -> httpx.Response:
             transport = httpx.ASGITransport(app=self.app, raise_app_exceptions=False)
-            async with httpx.AsyncClient(transport=transport, base_url="http://inside") as client:
+            async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
                 content = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
                 sent = {name.replace("_", "-"): value for name, value in headers.items()}
                 how = method or ("GET" if body is None else "POST")

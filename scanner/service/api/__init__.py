@@ -4,6 +4,7 @@
 
     problems    errors as problem+json (RFC 9457)
     bounds      bodies are bounded before anything reads them
+    neighbours  without tokens, no stranger's page gets in through a browser of this machine
     answers     what is answered, as values; the description is made of them
     asked       what a handler works with; who may do what
     jobs        submit, wait, cancel, the dead-letter list

@@ -11,6 +11,7 @@ from scanner.service.api import admission, harbor, hooks, images, jobs, notifica
 from scanner.service.api.answers import Problem
 from scanner.service.api.asked import Service
 from scanner.service.api.bounds import Bounded
+from scanner.service.api.neighbours import Neighbours
 
 
 def application(service: Service) -> FastAPI:
@@ -29,6 +30,8 @@ def application(service: Service) -> FastAPI:
         app.include_router(part.router)
     admission.install(app, service)
     app.add_middleware(Bounded, most=service.serving.body, longer={admission.PATH: admission.MOST_BODY})
+    if service.tokens.open:
+        app.add_middleware(Neighbours, but=(admission.PATH,) if service.serving.admission.anonymous else ())
     _describe_problems(app)
     return app
 

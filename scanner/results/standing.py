@@ -1,0 +1,194 @@
+"""Where the fleet stands, and how it came there: what a person looks at first. No document is read for any of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Integer, Select, case, cast, exists, func, select
+
+from scanner.results.database import Database
+from scanner.results.paging import cursor_of, key_of
+from scanner.results.reading import Filter, Page
+from scanner.results.tables import distributions, findings, history, images, reports
+
+_NAME: Final = ("registry", "repository", "tag", "platform")
+_NUMBERS: Final = ("digest", "scanned", "coverage", "applicable", "verified", "distributions", "findings", "passed")
+_FROM_EACH: Final = 3
+"""Findings of one report that are shown where those of many are."""
+_MOST_REGISTRIES: Final = 200
+_MOST_NAMES: Final = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moment:
+    """What all names had together at a time, in seconds since 1970. ``coverage`` is percent, None for nothing
+    applicable.
+    """
+
+    when: float
+    images: int
+    applicable: int
+    verified: int
+
+    @property
+    def coverage(self) -> float | None:
+        """100 x verified / applicable."""
+        return round(100 * self.verified / self.applicable, 2) if self.applicable else None
+
+
+def fleet_over_time(
+    database: Database, *, since: float, until: float, steps: int, repository: tuple[str, str] | None = None
+) -> list[Moment]:
+    """What all names, or those of one (registry, repository), had at the end of each of ``steps`` equal spans; it
+    begins with the first in which there was anything.
+
+    An entry of the history changes the sums by what it has more than the one before it of the same name.
+    """
+    step = (until - since) / steps
+    changes = _changes(repository).subquery()
+    whole = cast(func.floor((changes.c.seen - since) / step), Integer)
+    if database.engine.dialect.name == "sqlite":  # it may have no floor(), and its cast goes towards 0
+        whole = cast((changes.c.seen - since) / step, Integer)
+    span = case((changes.c.seen < since, -1), (changes.c.seen >= until, steps), else_=whole).label("span")
+    query = select(span, *(func.sum(changes.c[name]) for name in ("first", "applicable", "verified"))).group_by(span)
+    with database.reading() as connection:
+        found = {int(number): tuple(map(int, sums)) for number, *sums in connection.execute(query)}
+    count = applicable = verified = 0
+    moments = []
+    for number in range(-1, steps):
+        more = found.get(number, (0, 0, 0))
+        count, applicable, verified = count + more[0], applicable + more[1], verified + more[2]
+        if number >= 0 and count:
+            when = since + (number + 1) * step
+            moments.append(Moment(when=when, images=count, applicable=applicable, verified=verified))
+    return moments
+
+
+def _changes(repository: tuple[str, str] | None) -> Select[Any]:
+    """Entries of the history as differences to the entry before."""
+    name, order = [history.c[part] for part in _NAME], (history.c.seen, history.c.id)
+    differences = [
+        (column - func.coalesce(func.lag(column).over(partition_by=name, order_by=order), 0)).label(column.name)
+        for column in (reports.c.applicable, reports.c.verified)
+    ]
+    number = func.row_number().over(partition_by=name, order_by=order)
+    first = case((number == 1, 1), else_=0).label("first")
+    query = select(history.c.seen, first, *differences).select_from(history.join(reports))
+    if repository is not None:
+        query = query.where(history.c.registry == repository[0], history.c.repository == repository[1])
+    return query
+
+
+# -- names
+
+
+def worst_images(database: Database, *, most: int) -> list[dict[str, Any]]:
+    """The names with the lowest coverage below 100 percent; of those alike, the ones with more to cover first."""
+    query = _images().where(reports.c.coverage < 100)
+    query = query.order_by(reports.c.coverage, reports.c.applicable.desc(), images.c.id).limit(most)
+    return _rows(database, query)
+
+
+def count_of_images(database: Database, wanted: Filter) -> int:
+    """How many names :func:`scanner.results.reading.listed_images` lists."""
+    query = select(func.count()).select_from(images.join(reports)).where(*wanted.conditions())
+    with database.reading() as connection:
+        return int(connection.execute(query).scalar_one())
+
+
+def registries(database: Database) -> list[str]:
+    """The registries that names are of."""
+    query = select(images.c.registry).distinct().order_by(images.c.registry).limit(_MOST_REGISTRIES)
+    with database.reading() as connection:
+        return list(connection.execute(query).scalars())
+
+
+def named(database: Database, report_id: int) -> list[dict[str, Any]]:
+    """The names that have or had a report; ``newest`` is whether it still is a name's newest."""
+    key = [history.c[part] for part in _NAME]
+    mine = [images.c[part] == history.c[part] for part in _NAME]
+    newest = exists().where(*mine, images.c.report_id == report_id)
+    query = select(*key, newest.label("newest")).where(history.c.report_id == report_id)
+    return _rows(database, query.distinct().order_by(*key).limit(_MOST_NAMES))
+
+
+def _images() -> Select[Any]:
+    columns = [*(images.c[name] for name in (*_NAME, "report_id", "seen")), *(reports.c[name] for name in _NUMBERS)]
+    return select(*columns).select_from(images.join(reports))
+
+
+# -- findings
+
+
+def newest_findings(database: Database, *, most: int) -> list[dict[str, Any]]:
+    """The names that were scanned last of those with findings: each digest once, with ``first`` of its findings."""
+    last = func.max(images.c.seen).label("last")
+    newest = select(images.c.report_id, last).join(reports).where(reports.c.findings > 0).group_by(images.c.report_id)
+    chosen = newest.order_by(last.desc(), images.c.report_id.desc()).limit(most).subquery()
+    query = _images().join(chosen, chosen.c.report_id == images.c.report_id)
+    rows = _rows(database, query.order_by(chosen.c.last.desc(), images.c.report_id.desc(), images.c.id))
+    by_report = {row["report_id"]: row for row in reversed(rows)}  # of several names of a report, the first
+    few = select(findings).where(findings.c.report_id.in_(by_report), findings.c.number < _FROM_EACH)
+    lines = _rows(database, few.order_by(findings.c.report_id, findings.c.number))
+    return [
+        {**row, "first": [line for line in lines if line["report_id"] == report_id]}
+        for report_id, row in reversed(by_report.items())
+    ]
+
+
+# -- distributions
+
+
+def projects(database: Database, *, search: str | None, most: int, cursor: str | None) -> Page:
+    """Names of distributions in the newest reports, each with ``images`` by origin and how many ``versions``."""
+    column = distributions.c.name
+    there = exists().where(images.c.report_id == distributions.c.report_id)
+    query = select(column).distinct().where(there).order_by(column).limit(most + 1)
+    if search is not None:
+        query = query.where(column.contains(search, autoescape=True))
+    if cursor is not None:
+        query = query.where(column > key_of(cursor, [str])[0])
+    with database.reading() as connection:
+        names = list(connection.execute(query).scalars())
+    after = cursor_of((names[most - 1],)) if len(names) > most else None
+    spread = _spread(database, names[:most])
+    return Page(rows=tuple(_project(name, spread) for name in names[:most]), next=after)
+
+
+def spread(database: Database, name: str) -> list[dict[str, Any]]:
+    """In how many names' newest reports each version and origin of a distribution is."""
+    return _spread(database, [name])
+
+
+def _spread(database: Database, names: Sequence[str]) -> list[dict[str, Any]]:
+    version = func.coalesce(distributions.c.version, "").label("version")
+    key = (distributions.c.name, version, distributions.c.origin)
+    count = func.count(images.c.id.distinct()).label("images")
+    joined = distributions.join(images, images.c.report_id == distributions.c.report_id)
+    query = select(*key, count).select_from(joined).where(distributions.c.name.in_(names))
+    return _rows(database, query.group_by(*key).order_by(*key))
+
+
+def _project(name: str, spread: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    mine = [row for row in spread if row["name"] == name]
+    origins: dict[str, int] = {}
+    for row in mine:
+        origins[row["origin"]] = origins.get(row["origin"], 0) + row["images"]
+    return {"name": name, "images": origins, "versions": len({row["version"] for row in mine})}
+
+
+# -- jobs
+
+
+def reports_of_jobs(database: Database, job_ids: Sequence[str]) -> dict[str, int]:
+    """The first report that each job led to, of those that led to any."""
+    query = select(history.c.job_id, func.min(history.c.report_id)).where(history.c.job_id.in_(job_ids))
+    with database.reading() as connection:
+        return {str(job): int(report) for job, report in connection.execute(query.group_by(history.c.job_id))}
+
+
+def _rows(database: Database, query: Select[Any]) -> list[dict[str, Any]]:
+    with database.reading() as connection:
+        return [dict(row._mapping) for row in connection.execute(query)]  # noqa: SLF001 - SQLAlchemy's documented name
