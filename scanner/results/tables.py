@@ -197,3 +197,10 @@ claims: Final = Table(
     Column("owner", String(32), nullable=False),  # a scan
     Column("until", Float, nullable=False),
 )
+
+secrets: Final = Table(
+    "secrets",
+    metadata,
+    Column("name", String(32), primary_key=True),
+    Column("value", LargeBinary, nullable=False),  # made by the first process that needs it, and known to no file
+)
