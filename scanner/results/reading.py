@@ -13,6 +13,10 @@ from scanner.results.paging import Key, cursor_of, key_of
 from scanner.results.tables import distributions, findings, history, images, reports
 
 _IMAGE: Final = (images.c.id, images.c.registry, images.c.repository, images.c.tag, images.c.platform, images.c.seen)
+_NAME: Final = ("registry", "repository", "tag", "platform")
+SORTS: Final = ("name", "coverage", "findings", "scanned")
+"""What images are listed by."""
+_SORTED_BY: Final = "sorted_by"
 _REPORT: Final = tuple(
     column for column in reports.c if column.name not in ("id", "document", "content", "number", "platform")
 )
@@ -89,21 +93,43 @@ def fleet(database: Database) -> Fleet:
     return Fleet(images=count, applicable=applicable, verified=verified, passed=passing, findings=found)
 
 
-def listed_images(database: Database, wanted: Filter, *, most: int, cursor: str | None) -> Page:
-    """Names with their newest reports, in the order of names."""
-    names = ("registry", "repository", "tag", "platform")
-    order = _Order(tuple(images.c[name] for name in names), (str,) * 4, names)
-    query = select(*_IMAGE, images.c.report_id, *_REPORT).select_from(images.join(reports)).where(*wanted.conditions())
+def listed_images(
+    database: Database, wanted: Filter, *, most: int, cursor: str | None, by: str = "name", down: bool = False
+) -> Page:
+    """Names with their newest reports, in the order of one of :data:`SORTS`."""
+    order = _of_images(by, down=down)
+    query = select(*_IMAGE, images.c.report_id, *_REPORT, order.key[0].label(_SORTED_BY))
+    query = query.select_from(images.join(reports)).where(*wanted.conditions())
     return _page(database, query, order, most=most, cursor=cursor)
 
 
+def _of_images(by: str, *, down: bool) -> _Order:
+    """What has no coverage comes last in either direction."""
+    if by == "name":
+        return _Order(tuple(images.c[name] for name in _NAME), (str,) * len(_NAME), _NAME, down)
+    columns = {
+        "coverage": func.coalesce(reports.c.coverage, -1.0 if down else 101.0),
+        "findings": reports.c.findings,
+        "scanned": reports.c.scanned,
+    }
+    return _Order((columns[by], images.c.id), ((int, float), int), (_SORTED_BY, "id"), down)
+
+
 def course(
-    database: Database, *, repository: str, registry: str | None, tag: str | None, most: int, cursor: str | None
+    database: Database,
+    *,
+    repository: str,
+    registry: str | None,
+    tag: str | None,
+    platform: str | None = None,
+    most: int,
+    cursor: str | None,
 ) -> Page:
     """What a repository or one of its tags was, the newest first."""
     columns = [history.c[name] for name in ("id", "registry", "repository", "tag", "platform", "seen", "report_id")]
     query = select(*columns, *_REPORT).select_from(history.join(reports)).where(history.c.repository == repository)
-    for column, value in ((history.c.registry, registry), (history.c.tag, tag)):
+    wanted = ((history.c.registry, registry), (history.c.tag, tag), (history.c.platform, platform))
+    for column, value in wanted:
         query = query.where(column == value) if value is not None else query
     order = _Order((history.c.seen, history.c.id), ((int, float), int), ("seen", "id"), down=True)
     return _page(database, query, order, most=most, cursor=cursor)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Integer, Select, case, cast, exists, func, select
+from sqlalchemy import Integer, Select, case, cast, desc, exists, func, select
 
 from scanner.results.database import Database
 from scanner.results.paging import cursor_of, key_of
@@ -38,30 +38,43 @@ class Moment:
         return round(100 * self.verified / self.applicable, 2) if self.applicable else None
 
 
-def fleet_over_time(
-    database: Database, *, since: float, until: float, steps: int, repository: tuple[str, str] | None = None
-) -> list[Moment]:
-    """What all names, or those of one (registry, repository), had at the end of each of ``steps`` equal spans; it
-    begins with the first in which there was anything.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """A time from ``since`` to ``until``, in seconds since 1970, in ``steps`` equal parts."""
+
+    since: float
+    until: float
+    steps: int
+
+    @property
+    def step(self) -> float:
+        """Seconds of a part."""
+        return (self.until - self.since) / self.steps
+
+
+def fleet_over_time(database: Database, span: Span, *, repository: tuple[str, str] | None = None) -> list[Moment]:
+    """What all names, or those of one (registry, repository), had at the end of each part of ``span``; it begins with
+    the first in which there was anything.
 
     An entry of the history changes the sums by what it has more than the one before it of the same name.
     """
-    step = (until - since) / steps
     changes = _changes(repository).subquery()
-    whole = cast(func.floor((changes.c.seen - since) / step), Integer)
+    part = (changes.c.seen - span.since) / span.step
+    whole = cast(func.floor(part), Integer)
     if database.engine.dialect.name == "sqlite":  # it may have no floor(), and its cast goes towards 0
-        whole = cast((changes.c.seen - since) / step, Integer)
-    span = case((changes.c.seen < since, -1), (changes.c.seen >= until, steps), else_=whole).label("span")
-    query = select(span, *(func.sum(changes.c[name]) for name in ("first", "applicable", "verified"))).group_by(span)
+        whole = cast(part, Integer)
+    number = case((changes.c.seen < span.since, -1), (changes.c.seen >= span.until, span.steps), else_=whole)
+    query = select(number.label("number"), *(func.sum(changes.c[name]) for name in ("first", "applicable", "verified")))
     with database.reading() as connection:
-        found = {int(number): tuple(map(int, sums)) for number, *sums in connection.execute(query)}
+        rows = connection.execute(query.group_by("number"))
+        found = {int(number): tuple(map(int, sums)) for number, *sums in rows}
     count = applicable = verified = 0
     moments = []
-    for number in range(-1, steps):
-        more = found.get(number, (0, 0, 0))
+    for at in range(-1, span.steps):
+        more = found.get(at, (0, 0, 0))
         count, applicable, verified = count + more[0], applicable + more[1], verified + more[2]
-        if number >= 0 and count:
-            when = since + (number + 1) * step
+        if at >= 0 and count:
+            when = span.since + (at + 1) * span.step
             moments.append(Moment(when=when, images=count, applicable=applicable, verified=verified))
     return moments
 
@@ -123,12 +136,18 @@ def _images() -> Select[Any]:
 
 
 def newest_findings(database: Database, *, most: int) -> list[dict[str, Any]]:
-    """The names that were scanned last of those with findings: each digest once, with ``first`` of its findings."""
-    last = func.max(images.c.seen).label("last")
-    newest = select(images.c.report_id, last).join(reports).where(reports.c.findings > 0).group_by(images.c.report_id)
-    chosen = newest.order_by(last.desc(), images.c.report_id.desc()).limit(most).subquery()
-    query = _images().join(chosen, chosen.c.report_id == images.c.report_id)
-    rows = _rows(database, query.order_by(chosen.c.last.desc(), images.c.report_id.desc(), images.c.id))
+    """The digests that were seen last of those with findings, each with one name of it, ``since`` when it was seen
+    first, and ``first`` of its findings. That an old digest is scanned anew makes nothing of it new.
+    """
+    earlier = reports.alias()
+    seen = select(func.min(history.c.seen)).select_from(history.join(earlier, history.c.report_id == earlier.c.id))
+    since = func.coalesce(seen.where(earlier.c.digest == reports.c.digest).scalar_subquery(), images.c.seen)
+    newest = select(images.c.report_id, func.min(since).label("since")).select_from(images.join(reports))
+    newest = newest.where(reports.c.findings > 0).group_by(images.c.report_id)
+    newest = newest.order_by(desc("since"), images.c.report_id.desc()).limit(most)
+    chosen = newest.subquery()
+    query = _images().add_columns(chosen.c.since).join(chosen, chosen.c.report_id == images.c.report_id)
+    rows = _rows(database, query.order_by(chosen.c.since.desc(), images.c.report_id.desc(), images.c.id))
     by_report = {row["report_id"]: row for row in reversed(rows)}  # of several names of a report, the first
     few = select(findings).where(findings.c.report_id.in_(by_report), findings.c.number < _FROM_EACH)
     lines = _rows(database, few.order_by(findings.c.report_id, findings.c.number))
