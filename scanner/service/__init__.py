@@ -11,12 +11,14 @@
     telling     what became of an image -> those who want to know; reports -> beside their images
     worker      claim, keep the lease, scan, end under the lease
     tokens      who may read, who may have something scanned
+    sessions    people who have shown a token
     metrics     what Prometheus is told
     admission   Kubernetes asks before it deploys: answered from results, in time
     harbor      what Harbor asks of a scanner, and reports in its words
     api         HTTP
     health      is a service on this machine ready
     transport   TLS: certificates, and new ones when they are renewed
+    pages       what people read
     running     one process, or a worker of many; stopping in good order
     logs        lines for people, or JSON
 

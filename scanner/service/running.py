@@ -27,6 +27,7 @@ from scanner.service.carrier import Carrier
 from scanner.service.intake import Intake
 from scanner.service.logs import say
 from scanner.service.metrics import Metrics
+from scanner.service.pages import add_pages
 from scanner.service.scanning import Scanner
 from scanner.service.sharing.desk import Sharing
 from scanner.service.telling.deciding import Deciding
@@ -96,7 +97,7 @@ def serve(settings: Settings, serving: Serving, flags: Mapping[str, Any], *, sca
     )
     server = _Server(
         uvicorn.Config(
-            application(service),
+            add_pages(application(service)),
             host=serving.host,
             port=serving.port,
             log_config=None,

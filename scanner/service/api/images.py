@@ -150,13 +150,24 @@ def list_findings(
 )
 def report(service: Asked, report_id: ReportId, form: FormatName = "json") -> Response:
     """A report in full, in any of the formats of ``cgscan scan``."""
+    check_format(form)
     kept: bytes | None = reading.document(service.database, report_id)
-    if form not in FORMATS:
-        raise Refusal(422, f"there is no such format; there are {', '.join(FORMATS)}")
     if kept is None:
         raise Refusal(404, "there is no such report")
+    return in_format(kept, form)
+
+
+def in_format(kept: bytes, form: str) -> Response:
+    """A kept report in one of the formats; 422 for another."""
+    check_format(form)
     headers: dict[str, Any] = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "sandbox"}
     if form == "json":
         return Response(unpacked(kept), media_type="application/json", headers=headers)
     kind = {**_TYPES, **_TYPES_OF_SBOMS}.get(form, "text/html" if form == "html" else "text/plain")
     return Response(render([report_of(kept)], form), media_type=kind, headers=headers)
+
+
+def check_format(form: str) -> None:
+    """422 for what is no format."""
+    if form not in FORMATS:
+        raise Refusal(422, f"there is no such format; there are {', '.join(FORMATS)}")
