@@ -161,7 +161,9 @@ def newest_findings(database: Database, *, most: int) -> list[dict[str, Any]]:
 
 
 def projects(database: Database, *, search: str | None, most: int, cursor: str | None) -> Page:
-    """Names of distributions in the newest reports, each with ``images`` by origin and how many ``versions``."""
+    """Names of distributions in the newest reports, each with how many ``images`` and ``versions``, and with the
+    images by ``origins``, where one counts for each.
+    """
     column = distributions.c.name
     there = exists().where(images.c.report_id == distributions.c.report_id)
     query = select(column).distinct().where(there).order_by(column).limit(most + 1)
@@ -172,8 +174,8 @@ def projects(database: Database, *, search: str | None, most: int, cursor: str |
     with database.reading() as connection:
         names = list(connection.execute(query).scalars())
     after = cursor_of((names[most - 1],)) if len(names) > most else None
-    spread = _spread(database, names[:most])
-    return Page(rows=tuple(_project(name, spread) for name in names[:most]), next=after)
+    spread, count = _spread(database, names[:most]), _in_images(database, names[:most])
+    return Page(rows=tuple(_project(name, spread, count[name]) for name in names[:most]), next=after)
 
 
 def spread(database: Database, name: str) -> list[dict[str, Any]]:
@@ -190,12 +192,20 @@ def _spread(database: Database, names: Sequence[str]) -> list[dict[str, Any]]:
     return _rows(database, query.group_by(*key).order_by(*key))
 
 
-def _project(name: str, spread: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def _in_images(database: Database, names: Sequence[str]) -> dict[str, int]:
+    joined = distributions.join(images, images.c.report_id == distributions.c.report_id)
+    query = select(distributions.c.name, func.count(images.c.id.distinct())).select_from(joined)
+    with database.reading() as connection:
+        rows = connection.execute(query.where(distributions.c.name.in_(names)).group_by(distributions.c.name))
+        return {str(name): int(count) for name, count in rows}
+
+
+def _project(name: str, spread: Sequence[dict[str, Any]], count: int) -> dict[str, Any]:
     mine = [row for row in spread if row["name"] == name]
     origins: dict[str, int] = {}
     for row in mine:
         origins[row["origin"]] = origins.get(row["origin"], 0) + row["images"]
-    return {"name": name, "images": origins, "versions": len({row["version"] for row in mine})}
+    return {"name": name, "images": count, "origins": origins, "versions": len({row["version"] for row in mine})}
 
 
 # -- jobs

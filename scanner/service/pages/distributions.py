@@ -41,7 +41,7 @@ def list_distributions(request: Request, service: Asked, who: Looking) -> Respon
         visitor=who,
         asked={"search": search},
         rows=rows,
-        most=max((sum(row["images"].values()) for row in rows.rows), default=1),
+        most=max((sum(row["origins"].values()) for row in rows.rows), default=1),
         first=cursor is None,
     )
 

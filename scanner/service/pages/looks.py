@@ -7,6 +7,7 @@ are files whose names hold their digest, so that browsers may keep them for good
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -18,7 +19,7 @@ from fastapi.responses import HTMLResponse, Response
 from markupsafe import Markup
 
 from scanner.formats.html import environment, part
-from scanner.formats.text import many
+from scanner.formats.text import many, shown
 from scanner.service.pages import drawing, links
 
 HEADERS: Final[Mapping[str, str]] = {
@@ -34,6 +35,7 @@ HEADERS: Final[Mapping[str, str]] = {
 }
 """Of every page."""
 PLACES: Final = (("/", "Overview"), ("/images", "Images"), ("/distributions", "Distributions"), ("/queue", "Queue"))
+_ENDS: Final = re.compile(r"(?<=[/:@])")
 _KINDS: Final = {"css": "text/css", "js": "text/javascript"}
 
 
@@ -75,7 +77,7 @@ def _text(kind: str) -> str:
 def _environment() -> jinja2.Environment:
     templates = environment(jinja2.PrefixLoader({"pages": jinja2.PackageLoader("scanner.service.pages")}))
     templates.globals.update(links=links, covered=drawing.covered, by_origin=drawing.by_origin, many=many)
-    templates.filters.update(when=_when, percent=_percent, image_name=image_name, counted=_counted)
+    templates.filters.update(when=_when, percent=_percent, image_name=image_name, counted=_counted, broken=_broken)
     return templates
 
 
@@ -89,6 +91,11 @@ def image_name(row: Mapping[str, object]) -> str:
         return f"{name}:{row['tag']}"
     digest = row.get("digest")
     return f"{name}@{str(digest)[:19]}…" if digest else name
+
+
+def _broken(name: str) -> Markup:
+    """A name that may be broken where its parts end."""
+    return Markup("<wbr>").join(_ENDS.split(shown(name)))
 
 
 def _when(seconds: float) -> Markup:

@@ -35,7 +35,8 @@ def overview(request: Request, service: Asked, who: Looking) -> Response:
     queue = [(state.value, counts[state]) for state in State if state not in (State.DONE, State.CANCELLED)]
     shared: dict[str, Any] = {"title": "Overview", "here": "/", "visitor": who, "queue": queue}
     if not fleet.images:
-        return page("nothing.html", **shared, base=str(request.base_url), tokens=not service.tokens.open)
+        base = f"{service.serving.url or str(request.base_url).rstrip('/')}/"
+        return page("nothing.html", **shared, base=base, tokens=not service.tokens.open, sources=service.sources)
     return page(
         "overview.html",
         **shared,
