@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import TypeAlias
 
 from scanner.errors import UsageError
+from scanner.report import valid_text
 
 Key: TypeAlias = tuple[str | int | float | None, ...]
 
@@ -38,4 +39,4 @@ def _fits(part: object) -> bool:
         return False
     if isinstance(part, int):
         return abs(part) < 2**63
-    return not isinstance(part, str) or (len(part) < 5000 and "\0" not in part and part.isprintable())
+    return not isinstance(part, str) or (len(part) < 5000 and valid_text(part) == part and "\0" not in part)

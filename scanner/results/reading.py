@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import ColumnElement, Integer, Select, Table, cast, func, select, tuple_
+from sqlalchemy import ColumnElement, Integer, Select, Table, case, cast, func, select, tuple_
 
 from scanner.results.database import Database
 from scanner.results.paging import Key, cursor_of, key_of
@@ -85,7 +85,7 @@ class Filter:
 def fleet(database: Database) -> Fleet:
     """All names' newest reports, counted."""
     sums = [func.coalesce(func.sum(column), 0) for column in (reports.c.applicable, reports.c.verified)]
-    passed = func.coalesce(func.sum(reports.c.passed.cast(images.c.id.type)), 0)
+    passed = func.coalesce(func.sum(case((reports.c.passed, 1), else_=0)), 0)  # PostgreSQL adds no booleans
     query = select(func.count(), *sums, passed, func.coalesce(func.sum(reports.c.findings), 0))
     with database.reading() as connection:
         row = connection.execute(query.select_from(images.join(reports))).one()
