@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -12,7 +12,7 @@ import pytest
 from tests.registries import needed
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page, Request
+    from playwright.sync_api import Browser, ConsoleMessage, Page, Request
 
 _ARGUMENTS: Final = (
     "--no-sandbox",
@@ -41,27 +41,41 @@ def chromium() -> Iterator[Browser]:
 @contextmanager
 def opened(browser: Browser, path: Path, **looks: Any) -> Iterator[Page]:
     """A file in a context of its own; fails where the page asks for anything else or has an error."""
+    with watched(browser, lambda url: url.partition("#")[0] == path.as_uri(), **looks) as page:
+        page.goto(path.as_uri())
+        yield page
+
+
+@contextmanager
+def visited(browser: Browser, site: str, **looks: Any) -> Iterator[Page]:
+    """A page in a context of its own; fails where it asks for anything that is not of the site, or has an error."""
+    with watched(browser, lambda url: url.startswith(f"{site}/"), base_url=site, **looks) as page:
+        yield page
+
+
+@contextmanager
+def watched(browser: Browser, own: Callable[[str], bool], **looks: Any) -> Iterator[Page]:
+    """A page that may ask only for what is ``own``. That a document is an error is no error of the page."""
     context = browser.new_context(**looks)
     page = context.new_page()
     faults: list[str] = []
 
     def asked(request: Request) -> None:
-        if not _own(request.url, path):
+        if not own(request.url) and not request.url.startswith("data:"):
             faults.append(f"asked for {request.url}")
+
+    def said(message: ConsoleMessage) -> None:
+        if message.location["url"] != page.url or "the server responded with a status of 4" not in message.text:
+            faults.append(message.text)
 
     page.on("request", asked)
     page.on("pageerror", lambda error: faults.append(str(error)))
-    page.on("console", lambda message: faults.append(message.text))
+    page.on("console", said)
     try:
-        page.goto(path.as_uri())
         yield page
         assert faults == []
     finally:
         context.close()
-
-
-def _own(url: str, path: Path) -> bool:
-    return url.partition("#")[0] == path.as_uri() or url.startswith("data:")
 
 
 def unreadable(page: Page) -> list[str]:

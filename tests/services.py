@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import os
@@ -19,6 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.registries import free_port, needed
@@ -144,6 +146,26 @@ def configured(folder: Path, **section: Any) -> Path:
     serve = {"listen": "127.0.0.1:0", "folder": str(folder / "data"), **section}
     path.write_text(json.dumps({**top, "serve": serve}))  # JSON is YAML
     return path
+
+
+class Client:
+    """Asks an application without a network, keeps its cookies and follows nothing; every answer is an answer."""
+
+    def __init__(self, application: Any, base: str) -> None:
+        transport = httpx.ASGITransport(application, raise_app_exceptions=False)
+        self._client = httpx.AsyncClient(transport=transport, base_url=base)
+
+    def get(self, path: str, **more: Any) -> httpx.Response:
+        return self.ask("GET", path, **more)
+
+    def head(self, path: str) -> httpx.Response:
+        return self.ask("HEAD", path)
+
+    def post(self, path: str, **more: Any) -> httpx.Response:
+        return self.ask("POST", path, **more)
+
+    def ask(self, method: str, path: str, **more: Any) -> httpx.Response:
+        return asyncio.run(self._client.request(method, path, **more))
 
 
 # -- Redis and PostgreSQL

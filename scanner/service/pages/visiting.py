@@ -95,9 +95,8 @@ def check_sent_by_us(request: Request) -> None:
         raise Refusal(403, "this form was not sent from a page of this service; programs use /api/v1")
 
 
-def acting(request: Request, who: Looking) -> Visitor:
+def acting(_: Annotated[None, Depends(check_sent_by_us)], who: Looking) -> Visitor:
     """Who presses a button; they may scan."""
-    check_sent_by_us(request)
     if not who.may_scan:
         raise Refusal(403, "this token has no right to scan")
     return who
