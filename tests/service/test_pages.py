@@ -36,7 +36,7 @@ from scanner.service.sessions import LIFETIME, Sessions, secret_of
 from scanner.service.tokens import Tokens
 from scanner.serving import Serving
 from tests import fleets
-from tests.reports import HOSTILE, everything
+from tests.reports import HOSTILE, a_line, a_report, everything
 from tests.services import Client, new_database
 
 READ, SCAN, NEITHER = "r" * 20, "s" * 20, "n" * 20
@@ -185,7 +185,7 @@ def test_a_fleet(made: Made, database: Database) -> None:
     assert "flask" in got(client, "/distributions")
     flask = got(client, "/distributions/flask?version=4.3.0&origin=upstream")
     assert "registry.example/web/front:1.3" not in flask
-    assert got(client, "/distributions/Flask", 303) == ""
+    assert client.get("/distributions/Flask").headers["location"] == "/distributions/flask"
     assert "Nothing waits" in got(client, "/queue")
 
 
@@ -193,8 +193,8 @@ def test_a_fleet(made: Made, database: Database) -> None:
 @pytest.mark.parametrize("by", SORTS)
 def test_every_image_is_listed_once_in_either_order(made: Made, database: Database, by: str) -> None:
     """Over several pages, also where many have the same value and some have none."""
-    for number in range(70):
-        covered = fleets.billing(number % 5, of=number % 4 and 21)
+    for number in range(55):
+        covered = fleets.billing(number % 5, of=number % 4 and 6)
         fleets.put(database, covered, f"registry.example/app{number:02}:1", seen=1000.0 + number % 3)
     client = made()
     ways = []
@@ -204,11 +204,11 @@ def test_every_image_is_listed_once_in_either_order(made: Made, database: Databa
         while path is not None:
             rows += re.findall(r"app[0-9]{2}(?=:<wbr>1)", client.get(path).text)
             path = next(iter(linked(client, path, "cursor=")), None)
-        assert sorted(rows) == [f"app{number:02}" for number in range(70)]
+        assert sorted(rows) == [f"app{number:02}" for number in range(55)]
         ways.append(rows)
     assert ways[0] != ways[1]
     if by == "coverage":
-        assert {int(name[3:]) % 4 for way in ways for name in way[-18:]} == {0}  # nothing counts in these
+        assert {int(name[3:]) % 4 for way in ways for name in way[-14:]} == {0}  # nothing counts in these
 
 
 def test_a_page_of_a_large_image(made: Made, database: Database) -> None:
@@ -286,8 +286,8 @@ def test_names_of_strangers_are_text_and_their_links_lead_to_them(made: Made, da
 
 def test_a_list_goes_on_behind_a_strange_name(made: Made, database: Database) -> None:
     names = [f"{chr(0x202E)}p{number:03}" for number in range(40)]
-    lines = [fleets.a_line(name, "1") for name in names]
-    fleets.put(database, fleets.a_report(*lines))
+    lines = [a_line(name, "1") for name in names]
+    fleets.put(database, a_report(*lines))
     client = made()
     (after,) = linked(client, "/distributions", "cursor=")
     assert got(client, after).count("\\u202ep") == 10
@@ -317,14 +317,15 @@ def test_the_policy_of_every_page(made: Made, database: Database) -> None:
     assert client.get("/static/..%2Flooks.py").status_code == 404
 
 
-@pytest.mark.parametrize("form", FORMATS)
-def test_a_report_as_a_file(made: Made, database: Database, form: str) -> None:
+def test_a_report_as_a_file(made: Made, database: Database) -> None:
     report = fleets.put(database, fleets.billing())
-    answer = made().get(f"/reports/{report}/{form}")
-    assert answer.status_code == 200
-    assert answer.headers["content-disposition"].startswith(f'attachment; filename="cgscan-{report}.')
-    assert answer.headers["content-security-policy"] == "sandbox"
-    assert "jinja2" in answer.text
+    client = made()
+    for form in FORMATS:
+        answer = client.get(f"/reports/{report}/{form}")
+        assert answer.status_code == 200, form
+        assert answer.headers["content-disposition"].startswith(f'attachment; filename="cgscan-{report}.')
+        assert answer.headers["content-security-policy"] == "sandbox"
+        assert "jinja2" in answer.text
 
 
 def test_what_makes_no_sense_is_said_on_a_page(made: Made, database: Database) -> None:
@@ -392,11 +393,12 @@ def test_over_https_the_session_is_for_https_alone(made: Made) -> None:
     assert fresh.get("/", headers={"Cookie": plain, **forwarded}).status_code == 303
 
 
-@pytest.mark.parametrize("after", ["//evil.example", "/\\evil.example", "https://evil.example", "/\r\nX: y", "", "a"])
-def test_nobody_is_led_elsewhere(made: Made, after: str) -> None:
-    answer = made(TOKENS).post("/login", data={"token": READ, "next": after}, headers=OURS)
-    assert (answer.status_code, answer.headers["location"]) == (303, "/")
-    assert made(OPEN).get("/login", params={"next": after}).headers["location"] == "/"
+def test_nobody_is_led_elsewhere(made: Made) -> None:
+    closed, free = made(TOKENS), made(OPEN)
+    for after in ("//evil.example", "/\\evil.example", "https://evil.example", "/\r\nX: y", "", "a"):
+        answer = closed.post("/login", data={"token": READ, "next": after}, headers=OURS)
+        assert (answer.status_code, answer.headers["location"]) == (303, "/"), after
+        assert free.get("/login", params={"next": after}).headers["location"] == "/", after
 
 
 def test_a_session_is_no_older_and_no_other_than_its_token(database: Database, tmp_path: Path) -> None:
@@ -404,8 +406,8 @@ def test_a_session_is_no_older_and_no_other_than_its_token(database: Database, t
     sessions = Sessions(TOKENS, database)
     cookie = sessions.opened(SCAN, now=now)
     assert cookie is not None
-    assert sessions.rights_of(cookie, now=now) == {"read", "scan"}
-    assert Sessions(TOKENS, database).rights_of(cookie, now=now) == {"read", "scan"}  # another process
+    assert sessions.rights_of(cookie, now=now) == frozenset({"read", "scan"})
+    assert Sessions(TOKENS, database).rights_of(cookie, now=now) == frozenset({"read", "scan"})  # another process
     assert sessions.rights_of(cookie, now=now + LIFETIME) is None
     ends, _, signature = cookie.partition(".")
     digest = hashlib.sha256(SCAN.encode()).digest()
@@ -421,7 +423,7 @@ def test_a_session_is_no_older_and_no_other_than_its_token(database: Database, t
     fewer = Tokens(known={key: rights for key, rights in TOKENS.known.items() if key != digest}, open=False)
     assert Sessions(fewer, database).rights_of(cookie, now=now) is None
     lower = Tokens(known={**TOKENS.known, digest: frozenset({"read"})}, open=False)
-    assert Sessions(lower, database).rights_of(cookie, now=now) == {"read"}
+    assert Sessions(lower, database).rights_of(cookie, now=now) == frozenset({"read"})
     other = Database(f"sqlite:///{tmp_path / 'other.sqlite'}")
     other.migrate()
     assert Sessions(TOKENS, other).rights_of(cookie, now=now) is None
@@ -453,17 +455,15 @@ STRANGERS = [
 
 
 @pytest.mark.parametrize("tokens", [TOKENS, OPEN], ids=["tokens", "open"])
-@pytest.mark.parametrize("headers", STRANGERS, ids=str)
-def test_a_button_of_another_page_does_nothing(
-    made: Made, database: Database, tokens: Tokens, headers: dict[str, str]
-) -> None:
+def test_a_button_of_another_page_does_nothing(made: Made, database: Database, tokens: Tokens) -> None:
     job = queued(database)
     client = made(tokens)
     if tokens is TOKENS:
         client.post("/login", data={"token": SCAN}, headers=OURS)
-    for path in (f"/queue/{job.id}/cancel", f"/queue/{job.id}/requeue", "/login", "/logout"):
-        assert client.post(path, data={"token": READ}, headers=headers).status_code == 403, path
-    assert state(database, job) is State.QUEUED
+    for headers in STRANGERS:
+        for path in (f"/queue/{job.id}/cancel", f"/queue/{job.id}/requeue", "/login", "/logout"):
+            assert client.post(path, data={"token": READ}, headers=headers).status_code == 403, (headers, path)
+        assert state(database, job) is State.QUEUED
     assert client.post(f"/queue/{job.id}/cancel", headers=OURS).headers["location"] == "/queue"
     assert state(database, job) is State.CANCELLED
     assert client.post(f"/queue/{job.id}/requeue", headers=OURS).status_code == 303
@@ -490,9 +490,10 @@ def test_a_session_is_no_token_of_the_api(signed_in: Callable[[str], Client]) ->
     assert client.post("/api/v1/scans", json={"image": "r.example/a:1"}, headers=OURS).status_code == 401
 
 
-@pytest.mark.parametrize("path", ["/", "/images", "/queue", "/login", "/static/cgscan-0.css"])
-def test_without_tokens_a_stranger_s_name_for_this_machine_is_refused(made: Made, path: str) -> None:
-    assert made().get(path, headers={"Host": "evil.example:8087"}).status_code == 403
+def test_without_tokens_a_stranger_s_name_for_this_machine_is_refused(made: Made) -> None:
+    client = made()
+    for path in ("/", "/images", "/queue", "/login", "/static/cgscan-0.css"):
+        assert client.get(path, headers={"Host": "evil.example:8087"}).status_code == 403, path
 
 
 def test_a_body_that_is_no_form(made: Made) -> None:
