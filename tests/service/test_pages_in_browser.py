@@ -312,7 +312,7 @@ PAGES = {
     "/reports/{usual}": FOUR,
     "/reports/{strange}": TWO,
     "/distributions": TWO,
-    "/distributions/jinja2": FOUR,
+    "/distributions/jinja2": TWO,
     "/queue": FOUR,
     "/nowhere": TWO,
     "/login": TWO,
