@@ -164,18 +164,29 @@ def projects(database: Database, *, search: str | None, most: int, cursor: str |
     """Names of distributions in the newest reports, each with how many ``images`` and ``versions``, and with the
     images by ``origins``, where one counts for each.
     """
-    column = distributions.c.name
-    there = exists().where(images.c.report_id == distributions.c.report_id)
-    query = select(column).distinct().where(there).order_by(column).limit(most + 1)
-    if search is not None:
-        query = query.where(column.contains(search, autoescape=True))
-    if cursor is not None:
-        query = query.where(column > key_of(cursor, [str])[0])
+    after = None if cursor is None else str(key_of(cursor, [str])[0])
+    query = _names(after, search).limit(most + 1)
     with database.reading() as connection:
         names = list(connection.execute(query).scalars())
-    after = cursor_of((names[most - 1],)) if len(names) > most else None
     spread, count = _spread(database, names[:most]), _in_images(database, names[:most])
-    return Page(rows=tuple(_project(name, spread, count[name]) for name in names[:most]), next=after)
+    rows = tuple(_project(name, spread, count[name]) for name in names[:most])
+    return Page(rows=rows, next=cursor_of((names[most - 1],)) if len(names) > most else None)
+
+
+def _names(after: str | None, search: str | None) -> Select[Any]:
+    """Names of distributions in the newest reports, in their order. Each is looked up behind the one before it, so
+    that the lines of a name are not read for its name alone. Both databases give the rows of such a walk as it makes
+    them; to have them sorted they would walk to the end for each page.
+    """
+    column = distributions.c.name
+    first = select(func.min(column).label("name"))
+    walk = (first if after is None else first.where(column > after)).cte("names", recursive=True)
+    following = select(func.min(column)).where(column > walk.c.name).scalar_subquery()
+    walk = walk.union_all(select(following).where(walk.c.name.is_not(None)))
+    lines = distributions.join(images, images.c.report_id == distributions.c.report_id)
+    there = exists().select_from(lines).where(column == walk.c.name)
+    query = select(walk.c.name).where(walk.c.name.is_not(None), there)
+    return query if search is None else query.where(walk.c.name.contains(search, autoescape=True))
 
 
 def spread(database: Database, name: str) -> list[dict[str, Any]]:
