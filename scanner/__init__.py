@@ -139,7 +139,7 @@ Putting together
     vouching        reports -> attestations: stated, signed, attached to their images
     verifying       a target or a file, and keys -> what its attestations are worth
     results         the service's tables: jobs, reports, what is asked across them
-    service         webhooks, queue, workers, API
+    service         webhooks, queue, workers, API, pages
     display         progress on a terminal
     cli             parse, call, print, exit status
 """

@@ -52,7 +52,7 @@ Needs more than a scan does: pip install 'cgscan[serve]'
 )
 @click.pass_context
 def serve(context: click.Context, /, **flags: Any) -> int:
-    """Serve webhooks and the API, queue scans and run them, all in one process.
+    """Serve webhooks, the API and pages, queue scans and run them, all in one process.
 
     Everything is in SQLite files below one folder unless the section serve of the configuration, or CGSCAN_DATABASE and
     CGSCAN_QUEUE, name PostgreSQL and Redis. SIGTERM stops it in good order: scans end or go back to the queue.
