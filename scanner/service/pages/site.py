@@ -10,7 +10,7 @@ from scanner.service.pages import distributions, entrance, image, images, overvi
 from scanner.service.pages.visiting import in_words
 from scanner.service.sessions import Sessions
 
-_OF_PROGRAMS = ("/api/", "/webhooks/", "/healthz", "/readyz", "/metrics")
+_OF_PROGRAMS = ("/api/", "/admit", "/harbor/", "/webhooks/", "/healthz", "/readyz", "/metrics")
 
 
 def add_pages(app: FastAPI) -> FastAPI:
