@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import html
 import json
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from fixtures import images
@@ -99,6 +101,20 @@ def test_an_image_from_push_to_answers(service: Running, registry: str, demo_par
     assert (point["reports"], point["coverage"]) == (2, report["summary"]["coverage"])
     assert len(service.ask("/api/v1/history?repository=team/demo&tag=1").json["rows"]) == 1
     assert service.ask("/api/v1/fleet").json["images"] >= 2
+    seen_in_the_pages(service, path.rpartition("/")[2], report)
+
+
+def seen_in_the_pages(service: Running, number: str, report: Any) -> None:
+    """A reader signs in and sees every distribution of the report on its page."""
+    with httpx.Client(base_url=service.url) as client:
+        client.post("/login", data={"token": READ}, headers={"Origin": service.url})
+        assert f"/reports/{number}" in client.get("/images?search=team/demo:1").text
+        page = client.get(f"/reports/{number}").text
+        assert page.count('<tbody class="row"') == len(report["distributions"])
+        assert str(report["target"]["layers"][-1]["created_by"]) in html.unescape(page)
+        line = report["distributions"][0]
+        where = client.get(f"/distributions/{line['name']}?origin={line['origin']}").text
+        assert f"/reports/{number}?search={line['name']}" in where
 
 
 @pytest.mark.parametrize("form", ["table", "csv", "sarif", "cyclonedx", "spdx", "markdown", "yaml"])

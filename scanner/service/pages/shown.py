@@ -88,7 +88,7 @@ class _Whole:
     copies: Beginning[Row]
 
 
-@lru_cache(8)
+@lru_cache(4)
 def _whole(document: bytes) -> _Whole:
     """A report never changes, and people look at one several times."""
     report = report_of(document)
