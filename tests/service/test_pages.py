@@ -39,6 +39,7 @@ from scanner.service.tokens import Tokens
 from scanner.serving import Serving
 from tests import fleets
 from tests.reports import HOSTILE, a_line, a_report, everything
+from tests.service.inside import inside
 from tests.services import Client, new_database
 
 READ, SCAN, NEITHER = "r" * 20, "s" * 20, "n" * 20
@@ -510,6 +511,14 @@ def test_without_tokens_a_stranger_s_name_for_this_machine_is_refused(made: Made
     client = made()
     for path in ("/", "/images", "/queue", "/login", "/static/cgscan-0.css"):
         assert client.get(path, headers={"Host": "evil.example:8087"}).status_code == 403, path
+
+
+@pytest.mark.parametrize("anonymous", [True, False])
+def test_what_anybody_may_ask_is_asked_by_any_name(tmp_path: Path, *, anonymous: bool) -> None:
+    with inside(tmp_path, admission={"anonymous": anonymous}, registries=["registry.example"]) as here:
+        assert here.ask("/admit", b"{}", host="cgscan.example").status_code == (400 if anonymous else 403)
+        assert here.ask("/healthz", host="cgscan.example").status_code == 200
+        assert here.ask("/api/v1/images", host="cgscan.example").status_code == 403
 
 
 def test_a_body_that_is_no_form(made: Made) -> None:
