@@ -8,7 +8,6 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +16,8 @@ import pytest
 
 from fixtures import images
 from fixtures.demo import Demo
-from tests.registries import docker_registry, free_port, push
-from tests.services import Running, configured, new_database, start, started, until
+from tests.registries import docker_registry, push
+from tests.services import Running, configured, start, started, until
 
 READ, SCAN = "r" * 20, "s" * 20
 
@@ -216,82 +215,6 @@ def test_stopped_in_good_order(tmp_path: Path, registry: str, demo_parts: Demo) 
         running.process.kill()
     with started(tmp_path, "serve", "--config", str(config)) as again:
         assert again.ask(job["url"]).json["state"] == "done"
-
-
-@pytest.mark.real
-@pytest.mark.large
-def test_redis_postgresql_and_workers_of_their_own(
-    tmp_path: Path, registry: str, demo_parts: Demo, redis_url: str, postgresql_url: str
-) -> None:
-    environment = {"CGSCAN_DATABASE": new_database(postgresql_url), "CGSCAN_QUEUE": redis_url}
-    config = configured(tmp_path, workers=1, top={"indexes": indexes(demo_parts), "platform": "linux/amd64"})
-    words = ["--config", str(config)]
-    with (
-        started(tmp_path, "serve", *words, "--no-workers", environment=environment) as server,
-        started(tmp_path, "worker", *words, environment=environment) as one,
-        started(tmp_path, "worker", *words, environment=environment) as other,
-    ):
-        names = [f"{registry}/team/{name}" for name in ("demo:1", "empty:1")]
-        with ThreadPoolExecutor(4) as pool:
-            jobs = list(pool.map(lambda name: scanned(server, name), names * 4))
-        assert len({job["id"] for job in jobs}) == 2
-        ended = [line["job"] for worker in (one, other) for line in worker.said("scan ends") if line["how"] == "done"]
-        assert sorted(ended) == sorted({job["id"] for job in jobs})
-        assert one.stop() == 0
-        assert other.stop() == 0
-        assert server.stop() == 0
-
-
-def test_what_is_pushed_to_a_registry_is_scanned(tmp_path: Path, demo_parts: Demo) -> None:
-    """docker-registry tells of a push; its address comes from our configuration, never from what it says."""
-    port = free_port()
-    endpoint = {
-        "name": "cgscan",
-        "url": f"http://127.0.0.1:{port}/webhooks/ours",
-        "headers": {"Authorization": [f"Bearer {SCAN}"]},
-        "timeout": "5s",
-        "threshold": 3,
-        "backoff": "100ms",
-    }
-    with docker_registry(tmp_path / "registry", notifications={"endpoints": [endpoint]}) as host:
-        source = {"name": "ours", "kind": "distribution", "registry": host, "secret_env": "HOOK", "auth": "bearer"}
-        top = {"indexes": indexes(demo_parts), "platform": "linux/amd64", "webhooks": [source]}
-        config = configured(tmp_path, listen=f"127.0.0.1:{port}", top=top)
-        with started(tmp_path, "serve", "--config", str(config), environment={"HOOK": SCAN}) as running:
-            push(demo_parts.image, f"{host}/team/demo:1", tag=tag_of(demo_parts.image))
-            push(demo_parts.image, f"{host}/team/demo:1", tag=tag_of(demo_parts.image))
-            (job,) = until(lambda: running.ask("/api/v1/jobs").json["rows"])
-            done = running.ask(f"{job['url']}?wait=60").json
-            assert (done["state"], done["source"], done["image"].split("@")[0]) == (
-                "done",
-                "ours",
-                f"{host}/team/demo:1",
-            )
-            forged = running.ask("/webhooks/ours", {"events": []}, token="x" * 20)
-            assert (forged.status, forged.json["status"]) == (403, 403)
-            assert running.ask("/webhooks/none", {}).status == 404
-            assert len(running.ask("/api/v1/jobs").json["rows"]) == 1
-
-
-@pytest.mark.real
-@pytest.mark.large
-def test_a_burst_is_answered_and_nothing_is_lost(tmp_path: Path) -> None:
-    """1,000 requests: each is 202, its job committed, or 429; what comes after stays bounded."""
-    config = configured(tmp_path, most_waiting=600)
-    with started(tmp_path, "serve", "--config", str(config), "--no-workers") as running:
-
-        def ask(number: int) -> tuple[int, str | None]:
-            answer = running.ask("/api/v1/scans", {"image": f"127.0.0.1:1/team/app:{number}"})
-            return answer.status, answer.json.get("id")
-
-        with ThreadPoolExecutor(16) as pool:
-            answers = list(pool.map(ask, range(1000)))
-        assert {status for status, _ in answers} == {202, 429}
-        accepted = [job for status, job in answers if status == 202]
-        assert len(accepted) == len(set(accepted)) == 600
-        running.kill()
-    with started(tmp_path, "serve", "--config", str(config), "--no-workers") as again:
-        assert 'cgscan_jobs{state="queued"} 600.0' in again.ask("/metrics").body.decode()
 
 
 def test_a_service_that_others_reach_needs_a_token(tmp_path: Path) -> None:
