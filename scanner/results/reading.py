@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import ColumnElement, Integer, Select, Table, cast, func, select, tuple_
+from sqlalchemy import ColumnElement, Integer, Select, Table, case, cast, func, select, tuple_
 
 from scanner.results.database import Database
 from scanner.results.paging import Key, cursor_of, key_of
@@ -16,6 +16,8 @@ _IMAGE: Final = (images.c.id, images.c.registry, images.c.repository, images.c.t
 _REPORT: Final = tuple(
     column for column in reports.c if column.name not in ("id", "document", "content", "number", "platform")
 )
+_THERE: Final = images.c.gone.is_(None)
+"""What its registry does not have any more does not run; its history is kept."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,10 +83,10 @@ class Filter:
 def fleet(database: Database) -> Fleet:
     """All names' newest reports, counted."""
     sums = [func.coalesce(func.sum(column), 0) for column in (reports.c.applicable, reports.c.verified)]
-    passed = func.coalesce(func.sum(reports.c.passed.cast(images.c.id.type)), 0)
+    passed = func.coalesce(func.sum(case((reports.c.passed, 1), else_=0)), 0)
     query = select(func.count(), *sums, passed, func.coalesce(func.sum(reports.c.findings), 0))
     with database.reading() as connection:
-        row = connection.execute(query.select_from(images.join(reports))).one()
+        row = connection.execute(query.select_from(images.join(reports)).where(_THERE)).one()
     count, applicable, verified, passing, found = map(int, row)
     return Fleet(images=count, applicable=applicable, verified=verified, passed=passing, findings=found)
 
@@ -93,7 +95,8 @@ def listed_images(database: Database, wanted: Filter, *, most: int, cursor: str 
     """Names with their newest reports, in the order of names."""
     names = ("registry", "repository", "tag", "platform")
     order = _Order(tuple(images.c[name] for name in names), (str,) * 4, names)
-    query = select(*_IMAGE, images.c.report_id, *_REPORT).select_from(images.join(reports)).where(*wanted.conditions())
+    query = select(*_IMAGE, images.c.report_id, *_REPORT).select_from(images.join(reports))
+    query = query.where(_THERE, *wanted.conditions())
     return _page(database, query, order, most=most, cursor=cursor)
 
 
@@ -133,9 +136,8 @@ def counted_distributions(database: Database, *, search: str | None, most: int, 
     version = key[1].label("version")
     count = func.count(images.c.id.distinct()).label("images")
     query = select(distributions.c.name, version, distributions.c.origin, count)
-    query = query.select_from(images.join(distributions, images.c.report_id == distributions.c.report_id)).group_by(
-        *key
-    )
+    joined = images.join(distributions, images.c.report_id == distributions.c.report_id)
+    query = query.select_from(joined).where(_THERE).group_by(*key)
     if search is not None:
         query = query.where(distributions.c.name.contains(search, autoescape=True))
     order = _Order(key, (str, str, str), ("name", "version", "origin"))
@@ -201,7 +203,7 @@ def _across(table: Table) -> Select[Any]:
         reports, images.c.report_id == reports.c.id
     )
     image = [images.c[name] for name in ("registry", "repository", "tag", "platform", "report_id")]
-    return select(images.c.id, table.c.number, *image, reports.c.digest, *lines).select_from(joined)
+    return select(images.c.id, table.c.number, *image, reports.c.digest, *lines).select_from(joined).where(_THERE)
 
 
 def _of_lines(table: Table) -> _Order:
