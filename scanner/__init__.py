@@ -116,6 +116,7 @@ Reasoning: pure, in the order of the data
 Putting together
     secondlook      changed files read again, to say in what form they differ
     prefetching     indexes are asked while layers are still read
+    answered        what indexes have answered in a scan, as fingerprints
     settled         what a scan came to, remembered with every answer that it rests on
     pipeline        scan(): the whole way of the data
     yamlfile        a YAML file as plain data, bounded

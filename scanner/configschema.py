@@ -16,7 +16,7 @@ from scanner.index import Evidence, Role
 from scanner.indexes.kinds import KINDS
 from scanner.limits import DEFAULT_LIMITS, MIB
 from scanner.policy import ALLOWED
-from scanner.serving import RIGHTS, telling
+from scanner.serving import RIGHTS, crawling, telling
 from scanner.serving.forms import ADMISSION_FORM, HARBOR_FORM, TLS_FORM, URL_FORM
 from scanner.values import (
     ATTESTATIONS,
@@ -237,6 +237,47 @@ _ATTACH: Final[Schema] = {
         },
     },
 }
+_MANY: Final[Mapping[str, tuple[str, str]]] = {
+    "repositories": ("Repositories by name, in place of the registry's catalog.", crawling.REPOSITORY),
+    "include": ("Patterns of repositories.", PATTERN),
+    "exclude": ("Patterns of repositories that are left out.", PATTERN),
+    "tags": ("Globs of tags.", crawling.GLOB),
+    "exclude_tags": ("Globs of tags that are left out.", crawling.GLOB),
+}
+_NUMBERED: Final[Mapping[str, tuple[str, int]]] = {
+    "newest": ("How many of the numbered tags of a repository.", 10_000),
+    "most_repositories": ("The most repositories of a walk.", 100_000),
+    "most_tags": ("The most tags of a repository.", 100_000),
+    "most_images": ("The most images of a walk.", 1_000_000),
+}
+
+
+_CRAWL: Final[Schema] = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["registry"],
+    "properties": {
+        "registry": {"description": "HOST or HOST:PORT.", "type": "string", "pattern": f"^{HOST}$"},
+        **{
+            key: {"description": words, **_one_or_more({"type": "string", "pattern": f"^{pattern}$"})}
+            for key, (words, pattern) in _MANY.items()
+        },
+        **{
+            key: {"description": words, "type": "integer", "minimum": 1, "maximum": most}
+            for key, (words, most) in _NUMBERED.items()
+        },
+        "every": {
+            "description": "The time between walks.",
+            "oneOf": [
+                {"type": "number", "minimum": crawling.LEAST_SECONDS, "maximum": crawling.MOST_SECONDS},
+                {"type": "string", "pattern": f"^{crawling.SPAN}$"},
+            ],
+        },
+        "at": {"description": "The time of a daily walk, UTC.", "type": "string", "pattern": f"^{crawling.TIME}$"},
+        "per_second": {"description": "Requests a second.", "type": "number", "minimum": 0.1, "maximum": 1000},
+    },
+    "not": {"required": ["every", "at"]},
+}
 _SERVE: Final[Mapping[str, tuple[str, Schema | None]]] = {
     "listen": (
         "HOST:PORT to listen at.",
@@ -258,8 +299,16 @@ _SERVE: Final[Mapping[str, tuple[str, Schema | None]]] = {
     "most_waiting": ("Jobs that may wait.", {"type": "integer", "minimum": 1, "maximum": 10_000_000}),
     "body": ("The size of the largest request.", None),
     "fresh_hours": (
-        "After so long the indexes are taken to have changed.",
+        "After so long an image is scanned anew also where no index has changed.",
         {"type": "number", "minimum": 0.001, "maximum": 8784},
+    ),
+    "index_minutes": (
+        "The time between questions whether indexes have changed.",
+        {"type": "number", "minimum": 0.01, "maximum": 10_080},
+    ),
+    "crawl": (
+        "Which registries are walked through.",
+        {"type": "array", "items": _CRAWL, "maxItems": crawling.MOST},
     ),
     "keep_days": (
         "How long reports that are not the newest are kept.",

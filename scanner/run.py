@@ -75,9 +75,16 @@ def store_of(settings: Settings) -> Store:
 
 
 def scan_targets(
-    targets: Sequence[str], settings: Settings, *, progress: Progress, note: Note, store: Store | None = None
+    targets: Sequence[str],
+    settings: Settings,
+    *,
+    progress: Progress,
+    note: Note,
+    store: Store | None = None,
+    asked: Callable[[Sequence[Index]], None] = lambda _: None,
 ) -> Outcome:
-    """Scan one after the other. A target that fails costs no other its report. ``store`` stands in for the settings'.
+    """Scan one after the other. A target that fails costs no other its report. ``store`` stands in for the settings',
+    ``asked`` is shown each one's indexes.
 
     Raises :class:`scanner.errors.CgscanError` for what concerns all of them.
     """
@@ -102,6 +109,7 @@ def scan_targets(
             except Exception as problem:  # noqa: BLE001 - a fault of ours in one target must not cost the others
                 problems.append(problem)
             else:
+                asked(indexes)
                 reports.extend(judged(report, settings.policy) for report in found)
                 if settings.all_layers and any(report.target.kind != "image" for report in found):
                     note(f"{reference}: it has no layers, so --scope all-layers finds nothing more")

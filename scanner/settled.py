@@ -22,12 +22,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final
 
 from backports import zstd
 from packaging.utils import NormalizedName
 
 import scanner
+from scanner.answered import Answers, told
 from scanner.decoding import Reading, decoded, json_value
 from scanner.errors import CgscanError
 from scanner.index import Index, IndexFile, Recalling, Recounting, Remembering, Role
@@ -44,9 +45,6 @@ _KIND: Final = "settled"
 _MOST: Final = 256 * 1024 * 1024
 _LEVEL: Final = 1
 _THREADS: Final = 16
-
-Answers: TypeAlias = dict[str, dict[str, str]]
-"""By an index's name and a project: the fingerprint of what it answered."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,8 +143,8 @@ def _is_same(index: Index, project: NormalizedName, then: str) -> bool:
 
 
 def _fingerprint(index: Index, project: NormalizedName, files: Sequence[IndexFile]) -> str:
-    """What a page says, but for links that are made anew with every answer."""
-    rows: list[object] = [(*file._replace(url="", provenance=None), file.provenance is None) for file in files]
+    """What a page says, and what it has said earlier."""
+    rows: list[object] = [told(file) for file in files]
     if isinstance(index, Recalling):
         rows += [(seen, sorted(seen.file.hashes.items())) for seen in index.earlier(project)]
     return hashlib.sha256(repr(rows).encode("utf-8", "surrogatepass")).hexdigest()

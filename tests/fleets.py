@@ -13,7 +13,7 @@ from scanner.index import Evidence
 from scanner.policy import Policy
 from scanner.report import Available, DistributionLine, FileLine, Integrity, LayerLine, Origin, Report
 from scanner.results.database import Database
-from scanner.results.keeping import Named, keep, name
+from scanner.results.keeping import Basis, Named, keep, name
 from tests.reports import SITE, a_line, a_report, verified_line
 
 DAY = 86_400.0
@@ -58,9 +58,10 @@ def put(
     place, _, tag = image.rpartition(":")
     registry, _, repository = place.partition("/")
     now = time.time() if seen is None else seen
-    named = Named(job=uuid.uuid4().hex, registry=registry, repository=repository, tag=tag, submitted=now)
+    named = Named(job=uuid.uuid4().hex, registry=registry, repository=repository, tag=tag, said=now)
     with database.writing() as connection:
-        (report_id,) = keep(connection, [report], content=f"{next(_numbers):064}")
+        basis = Basis(asked=report.target.digest or "", terms="", serial=0)
+        (report_id,) = keep(connection, [report], content=f"{next(_numbers):064}", basis=basis)
         name(connection, [report_id], named, now=now)
     return report_id
 

@@ -61,7 +61,7 @@ def test_it_has_every_key_of_the_file() -> None:
     assert all(one.get("description") for one in [*sections.values(), *entry.values()])
 
 
-OBJECTS = ("tokens", "notify", "attach", "tls", "admission", "harbor")
+OBJECTS = ("tokens", "notify", "attach", "tls", "admission", "harbor", "crawl")
 SERVICE: dict[str, Any] = {
     key: one for key, one in SCHEMA["properties"][SERVE]["properties"].items() if key not in OBJECTS
 }
@@ -101,6 +101,7 @@ def test_the_whole_file_holds() -> None:
         DOCS / "admission.md",
         DOCS / "harbor.md",
         DOCS / "notifications.md",
+        DOCS / "crawl.md",
         DOCS / "webhooks.md",
         *(DOCS / "managers").glob("*.md"),
     ],

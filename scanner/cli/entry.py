@@ -20,6 +20,7 @@ from scanner.cli.attest import attest
 from scanner.cli.cache import cache
 from scanner.cli.completion import completion
 from scanner.cli.config import config
+from scanner.cli.crawl import crawl
 from scanner.cli.diff import diff
 from scanner.cli.doctor import doctor
 from scanner.cli.explain import explain
@@ -65,6 +66,7 @@ for _command in (
     *(scan, explain, diff, plan, purge, attest, verify, index, doctor, cache, config, completion),
     serve,
     worker,
+    crawl,
     help_command,
 ):
     commands.add_command(_command)

@@ -59,7 +59,7 @@ def serve(context: click.Context, /, **flags: Any) -> int:
     """
     listen, scans, as_json = flags.pop("listen"), not flags.pop("no_workers"), flags.pop("log_json")
     only_check = flags.pop("check")
-    settings, serving = _ready(context, flags, listen=listen, as_json=as_json)
+    settings, serving = ready(context, flags, listen=listen, as_json=as_json)
     if only_check:
         return _check(serving)
     from scanner.service.running import serve as run
@@ -86,7 +86,7 @@ def worker(context: click.Context, /, **flags: Any) -> int:
 
     It may be killed at any moment: its jobs run out of their lease and are taken by another worker.
     """
-    settings, serving = _ready(context, flags, listen=None, as_json=flags.pop("log_json"))
+    settings, serving = ready(context, flags, listen=None, as_json=flags.pop("log_json"))
     from scanner.service.running import work
 
     work(settings, serving, flags)
@@ -103,7 +103,7 @@ def _check(serving: Serving) -> int:
     return Status.BROKEN
 
 
-def _ready(
+def ready(
     context: click.Context, flags: dict[str, Any], *, listen: str | None, as_json: bool
 ) -> tuple[Settings, Serving]:
     """Settings, and the log set up; one line where the extra is not installed."""

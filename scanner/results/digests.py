@@ -6,11 +6,13 @@ the index was what was scanned.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Select, select
 
+from scanner.results import states
 from scanner.results.database import clock
 from scanner.results.tables import jobs, reports
 
@@ -44,9 +46,16 @@ class Standing:
     ended: float | None
 
 
-def newest(connection: Connection, digest: str, content: str) -> Known | None:
-    """The reports of a result, else the newest of the digest under any circumstances; None where there are none."""
+def newest(
+    connection: Connection, digest: str, content: str, *, terms: str | None = None, fresh: float = math.inf
+) -> Known | None:
+    """The reports of a result, or those under the same settings that still hold and are at most ``fresh`` seconds old,
+    else the newest of the digest under any circumstances; None where there are none.
+    """
     rows = _reports(connection, _kept().where(reports.c.content == content).order_by(reports.c.number))
+    if not rows and terms is not None:
+        ids = states.standing(connection, digest, terms, since=clock(connection) - fresh)
+        rows = _reports(connection, _kept().where(reports.c.id.in_(ids)).order_by(reports.c.number))
     current = bool(rows)
     if not rows:
         rows = max(_of_jobs(connection, digest), _own(connection, digest), key=_scanned)

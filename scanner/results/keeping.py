@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
 from backports import zstd
-from sqlalchemy import ColumnElement, Connection, Table, and_, delete, exists, insert, select
+from packaging.utils import canonicalize_name
+from sqlalchemy import ColumnElement, Connection, Table, and_, case, delete, exists, insert, select
 
 from scanner.decoding import Reading, decoded, json_value
 from scanner.errors import CgscanError
-from scanner.report import Report, as_object, plain
+from scanner.report import Origin, Report, as_object, plain
 from scanner.results import tables
+from scanner.results.database import inserting
 
 _LEVEL: Final = 3
 _MOST: Final = 1024 * 1024 * 1024
 """Bytes of a report as JSON."""
 _AT_ONCE: Final = 500
+LONGEST_PROJECT: Final = 300
+"""Characters; what is longer is a project on no index."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,15 +34,27 @@ class Named:
     registry: str
     repository: str
     tag: str
-    submitted: float
+    said: float
 
 
-def keep(connection: Connection, reports: Sequence[Report], *, content: str) -> list[int]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Basis:
+    """What reports rest on: the digest that was ``asked`` for, the settings, the state of the indexes by its serial,
+    and the projects that indexes were asked about.
+    """
+
+    asked: str
+    terms: str
+    serial: int
+    projects: Iterable[str] = ()
+
+
+def keep(connection: Connection, reports: Sequence[Report], *, content: str, basis: Basis) -> list[int]:
     """Write the reports of one digest under one state; their ids. Where they are there already, it is those."""
     known = of_content(connection, content)
     if known:
         return known
-    return [_keep_one(connection, report, content, number) for number, report in enumerate(reports)]
+    return [_keep_one(connection, report, content, number, basis) for number, report in enumerate(reports)]
 
 
 def of_content(connection: Connection, content: str) -> list[int]:
@@ -48,13 +64,17 @@ def of_content(connection: Connection, content: str) -> list[int]:
     return list(rows.scalars())
 
 
-def _keep_one(connection: Connection, report: Report, content: str, number: int) -> int:
+def _keep_one(connection: Connection, report: Report, content: str, number: int, basis: Basis) -> int:
     summary = report.summary
     made = connection.execute(
         insert(tables.reports).values(
             content=content,
             number=number,
             digest=report.target.digest,
+            asked=basis.asked,
+            terms=basis.terms,
+            serial=basis.serial,
+            unchecked=sum(line.origin is Origin.UNCHECKED for line in report.distributions),
             platform=report.target.platform or "",
             scanned=datetime.fromisoformat(report.scanned_at).timestamp(),
             coverage=summary.coverage,
@@ -72,6 +92,7 @@ def _keep_one(connection: Connection, report: Report, content: str, number: int)
     report_id = int(made.inserted_primary_key[0])
     _insert(connection, tables.distributions, list(_lines(report, report_id)))
     _insert(connection, tables.findings, list(_findings(report, report_id)))
+    _insert(connection, tables.rests, list(_rests(report, report_id, basis)))
     return report_id
 
 
@@ -105,6 +126,13 @@ def _findings(report: Report, report_id: int) -> Iterator[dict[str, Any]]:
         )
 
 
+def _rests(report: Report, report_id: int, basis: Basis) -> Iterator[dict[str, Any]]:
+    """The projects that were asked about, and those that were found: an index may not have answered."""
+    found = {canonicalize_name(line.name) for line in report.distributions} | set(basis.projects)
+    for project in sorted({_storable(project=project[:LONGEST_PROJECT])["project"] for project in found}):
+        yield {"report_id": report_id, "project": project}
+
+
 def _storable(**values: object) -> dict[str, Any]:
     """Texts as every database takes them: PostgreSQL has no NUL, neither has lone surrogates."""
     said = {name: plain(value) for name, value in values.items()}
@@ -122,21 +150,18 @@ def name(connection: Connection, report_ids: Sequence[int], named: Named, *, now
             "platform": found.scalar_one(),
         }
         connection.execute(insert(tables.history).values(**key, report_id=report_id, job_id=named.job, seen=now))
-        _name_newest(connection, key, report_id, submitted=named.submitted, now=now)
+        _name_newest(connection, key, report_id, said=named.said, now=now)
 
 
-def _name_newest(
-    connection: Connection, key: Mapping[str, str], report_id: int, *, submitted: float, now: float
-) -> None:
+def _name_newest(connection: Connection, key: Mapping[str, str], report_id: int, *, said: float, now: float) -> None:
     table = tables.images
-    if connection.dialect.name == "postgresql":
-        from sqlalchemy.dialects.postgresql import insert as inserting  # noqa: PLC0415
-    else:
-        from sqlalchemy.dialects.sqlite import insert as inserting  # type: ignore[assignment]  # noqa: PLC0415
-    values = {"report_id": report_id, "submitted": submitted, "seen": now}
-    statement = inserting(table).values(**key, **values)
+    gone = case((table.c.gone > said, table.c.gone), else_=None)
+    values = {"report_id": report_id, "said": said, "seen": now}
+    statement = inserting(connection, table).values(**key, **values)
     connection.execute(
-        statement.on_conflict_do_update(index_elements=list(key), set_=values, where=table.c.submitted <= submitted)
+        statement.on_conflict_do_update(
+            index_elements=list(key), set_={**values, "gone": gone}, where=table.c.said <= said
+        )
     )
 
 

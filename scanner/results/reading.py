@@ -20,6 +20,8 @@ _SORTED_BY: Final = "sorted_by"
 _REPORT: Final = tuple(
     column for column in reports.c if column.name not in ("id", "document", "content", "number", "platform")
 )
+THERE: Final = images.c.gone.is_(None)
+"""What its registry does not have any more does not run; its history is kept."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +90,7 @@ def fleet(database: Database) -> Fleet:
     passed = func.coalesce(func.sum(case((reports.c.passed, 1), else_=0)), 0)  # PostgreSQL adds no booleans
     query = select(func.count(), *sums, passed, func.coalesce(func.sum(reports.c.findings), 0))
     with database.reading() as connection:
-        row = connection.execute(query.select_from(images.join(reports))).one()
+        row = connection.execute(query.select_from(images.join(reports)).where(THERE)).one()
     count, applicable, verified, passing, found = map(int, row)
     return Fleet(images=count, applicable=applicable, verified=verified, passed=passing, findings=found)
 
@@ -99,7 +101,7 @@ def listed_images(
     """Names with their newest reports, in the order of one of :data:`SORTS`."""
     order = _of_images(by, down=down)
     query = select(*_IMAGE, images.c.report_id, *_REPORT, order.key[0].label(_SORTED_BY))
-    query = query.select_from(images.join(reports)).where(*wanted.conditions())
+    query = query.select_from(images.join(reports)).where(THERE, *wanted.conditions())
     return _page(database, query, order, most=most, cursor=cursor)
 
 
@@ -159,9 +161,8 @@ def counted_distributions(database: Database, *, search: str | None, most: int, 
     version = key[1].label("version")
     count = func.count(images.c.id.distinct()).label("images")
     query = select(distributions.c.name, version, distributions.c.origin, count)
-    query = query.select_from(images.join(distributions, images.c.report_id == distributions.c.report_id)).group_by(
-        *key
-    )
+    joined = images.join(distributions, images.c.report_id == distributions.c.report_id)
+    query = query.select_from(joined).where(THERE).group_by(*key)
     if search is not None:
         query = query.where(distributions.c.name.contains(search, autoescape=True))
     order = _Order(key, (str, str, str), ("name", "version", "origin"))
@@ -227,7 +228,7 @@ def _across(table: Table) -> Select[Any]:
         reports, images.c.report_id == reports.c.id
     )
     image = [images.c[name] for name in ("registry", "repository", "tag", "platform", "report_id")]
-    return select(images.c.id, table.c.number, *image, reports.c.digest, *lines).select_from(joined)
+    return select(images.c.id, table.c.number, *image, reports.c.digest, *lines).select_from(joined).where(THERE)
 
 
 def _of_lines(table: Table) -> _Order:

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Integer, Select, case, cast, desc, exists, func, select
+from sqlalchemy import CompoundSelect, Integer, Select, case, cast, desc, exists, func, literal, select
 
 from scanner.results.database import Database
 from scanner.results.paging import cursor_of, key_of
-from scanner.results.reading import Filter, Page
+from scanner.results.reading import THERE, Filter, Page
 from scanner.results.tables import distributions, findings, history, images, reports
 
 _NAME: Final = ("registry", "repository", "tag", "platform")
@@ -56,7 +56,8 @@ def fleet_over_time(database: Database, span: Span, *, repository: tuple[str, st
     """What all names, or those of one (registry, repository), had at the end of each part of ``span``; it begins with
     the first in which there was anything.
 
-    An entry of the history changes the sums by what it has more than the one before it of the same name.
+    An entry of the history changes the sums by what it has more than the one before it of the same name; a name that
+    its registry does not have any more takes away what it had.
     """
     changes = _changes(repository).subquery()
     part = (changes.c.seen - span.since) / span.step
@@ -79,8 +80,8 @@ def fleet_over_time(database: Database, span: Span, *, repository: tuple[str, st
     return moments
 
 
-def _changes(repository: tuple[str, str] | None) -> Select[Any]:
-    """Entries of the history as differences to the entry before."""
+def _changes(repository: tuple[str, str] | None) -> CompoundSelect[Any]:
+    """Entries of the history as differences to the entry before, and names that are gone."""
     name, order = [history.c[part] for part in _NAME], (history.c.seen, history.c.id)
     differences = [
         (column - func.coalesce(func.lag(column).over(partition_by=name, order_by=order), 0)).label(column.name)
@@ -89,9 +90,12 @@ def _changes(repository: tuple[str, str] | None) -> Select[Any]:
     number = func.row_number().over(partition_by=name, order_by=order)
     first = case((number == 1, 1), else_=0).label("first")
     query = select(history.c.seen, first, *differences).select_from(history.join(reports))
+    gone = select(images.c.gone, literal(-1), -reports.c.applicable, -reports.c.verified)
+    gone = gone.select_from(images.join(reports)).where(images.c.gone.is_not(None))
     if repository is not None:
         query = query.where(history.c.registry == repository[0], history.c.repository == repository[1])
-    return query
+        gone = gone.where(images.c.registry == repository[0], images.c.repository == repository[1])
+    return query.union_all(gone)
 
 
 # -- names
@@ -99,14 +103,14 @@ def _changes(repository: tuple[str, str] | None) -> Select[Any]:
 
 def worst_images(database: Database, *, most: int) -> list[dict[str, Any]]:
     """The names with the lowest coverage below 100 percent; of those alike, the ones with more to cover first."""
-    query = _images().where(reports.c.coverage < 100)
+    query = _images().where(THERE, reports.c.coverage < 100)
     query = query.order_by(reports.c.coverage, reports.c.applicable.desc(), images.c.id).limit(most)
     return _rows(database, query)
 
 
 def count_of_images(database: Database, wanted: Filter) -> int:
     """How many names :func:`scanner.results.reading.listed_images` lists."""
-    query = select(func.count()).select_from(images.join(reports)).where(*wanted.conditions())
+    query = select(func.count()).select_from(images.join(reports)).where(THERE, *wanted.conditions())
     with database.reading() as connection:
         return int(connection.execute(query).scalar_one())
 
@@ -143,10 +147,10 @@ def newest_findings(database: Database, *, most: int) -> list[dict[str, Any]]:
     seen = select(func.min(history.c.seen)).select_from(history.join(earlier, history.c.report_id == earlier.c.id))
     since = func.coalesce(seen.where(earlier.c.digest == reports.c.digest).scalar_subquery(), images.c.seen)
     newest = select(images.c.report_id, func.min(since).label("since")).select_from(images.join(reports))
-    newest = newest.where(reports.c.findings > 0).group_by(images.c.report_id)
+    newest = newest.where(THERE, reports.c.findings > 0).group_by(images.c.report_id)
     newest = newest.order_by(desc("since"), images.c.report_id.desc()).limit(most)
     chosen = newest.subquery()
-    query = _images().add_columns(chosen.c.since).join(chosen, chosen.c.report_id == images.c.report_id)
+    query = _images().add_columns(chosen.c.since).join(chosen, chosen.c.report_id == images.c.report_id).where(THERE)
     rows = _rows(database, query.order_by(chosen.c.since.desc(), images.c.report_id.desc(), images.c.id))
     by_report = {row["report_id"]: row for row in reversed(rows)}  # of several names of a report, the first
     few = select(findings).where(findings.c.report_id.in_(by_report), findings.c.number < _FROM_EACH)
@@ -184,7 +188,7 @@ def _names(after: str | None, search: str | None) -> Select[Any]:
     following = select(func.min(column)).where(column > walk.c.name).scalar_subquery()
     walk = walk.union_all(select(following).where(walk.c.name.is_not(None)))
     lines = distributions.join(images, images.c.report_id == distributions.c.report_id)
-    there = exists().select_from(lines).where(column == walk.c.name)
+    there = exists().select_from(lines).where(column == walk.c.name, THERE)
     query = select(walk.c.name).where(walk.c.name.is_not(None), there)
     return query if search is None else query.where(walk.c.name.contains(search, autoescape=True))
 
@@ -199,7 +203,7 @@ def _spread(database: Database, names: Sequence[str]) -> list[dict[str, Any]]:
     key = (distributions.c.name, version, distributions.c.origin)
     count = func.count(images.c.id.distinct()).label("images")
     joined = distributions.join(images, images.c.report_id == distributions.c.report_id)
-    query = select(*key, count).select_from(joined).where(distributions.c.name.in_(names))
+    query = select(*key, count).select_from(joined).where(THERE, distributions.c.name.in_(names))
     return _rows(database, query.group_by(*key).order_by(*key))
 
 
@@ -207,7 +211,7 @@ def _in_images(database: Database, names: Sequence[str]) -> dict[str, int]:
     joined = distributions.join(images, images.c.report_id == distributions.c.report_id)
     query = select(distributions.c.name, func.count(images.c.id.distinct())).select_from(joined)
     with database.reading() as connection:
-        rows = connection.execute(query.where(distributions.c.name.in_(names)).group_by(distributions.c.name))
+        rows = connection.execute(query.where(THERE, distributions.c.name.in_(names)).group_by(distributions.c.name))
         return {str(name): int(count) for name, count in rows}
 
 

@@ -4,6 +4,8 @@
 reports' lines again, for questions across images; ``images`` says which report is a name's newest, ``history`` which it
 has ever had. A name is (registry, repository, tag, platform); an image that was named by its digest has the tag ``''``.
 ``remembered`` and ``claims`` are what workers share of their scans.
+``index_states`` is what indexes last listed of the projects that reports rest on (``rests``), and under which serial of
+``counters`` that was new.
 """
 
 from __future__ import annotations
@@ -52,6 +54,7 @@ jobs: Final = Table(
     Column("digest", String(160)),
     Column("source", String(80), nullable=False),
     Column("submitted", Float, nullable=False),
+    Column("seen", Float, nullable=False),  # when the name was said to mean this
     Column("due", Float, nullable=False),
     Column("started", Float),
     Column("ended", Float),
@@ -64,6 +67,7 @@ jobs: Final = Table(
     Index(None, "content", "state"),
     Index(None, "digest"),
     Index(None, "submitted", "id"),
+    Index(None, "registry", "repository", "tag"),
 )
 
 reports: Final = Table(
@@ -73,6 +77,10 @@ reports: Final = Table(
     Column("content", String(64), nullable=False),
     Column("number", Integer, nullable=False),
     Column("digest", String(160)),
+    Column("asked", String(160), nullable=False),  # the digest that was scanned, which may be an index's
+    Column("terms", String(64), nullable=False),  # the fingerprint of the settings
+    Column("serial", BigInteger, nullable=False),  # of the state of the indexes that it rests on
+    Column("unchecked", Integer, nullable=False),  # lines for which an index was out of reach
     Column("platform", String(80), nullable=False),
     Column("scanned", Float, nullable=False),
     Column("coverage", Float),
@@ -86,6 +94,7 @@ reports: Final = Table(
     Column("document", LargeBinary, nullable=False),  # the report as JSON, compressed by zstd
     UniqueConstraint("content", "number"),  # one result of one digest and one state of the indexes
     Index(None, "digest"),
+    Index(None, "asked", "terms"),
 )
 
 
@@ -137,8 +146,9 @@ images: Final = Table(
     Column("id", _Number, primary_key=True, autoincrement=True),
     *_name(),
     Column("report_id", _Number, ForeignKey("reports.id"), nullable=False, index=True),
-    Column("submitted", Float, nullable=False),  # of the job: an older one never takes a newer one's place
+    Column("said", Float, nullable=False),  # when it was said to mean this: what was said earlier never takes its place
     Column("seen", Float, nullable=False),
+    Column("gone", Float),  # since when its registry does not have it any more
     UniqueConstraint("registry", "repository", "tag", "platform"),
 )
 
@@ -203,4 +213,65 @@ secrets: Final = Table(
     metadata,
     Column("name", String(32), primary_key=True),
     Column("value", LargeBinary, nullable=False),  # made by the first process that needs it, and known to no file
+)
+
+rests: Final = Table(
+    "rests",
+    metadata,
+    Column("report_id", _Number, ForeignKey("reports.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("project", Text, primary_key=True),
+    Index(None, "project"),
+)
+
+counters: Final = Table(
+    "counters",
+    metadata,
+    Column("name", String(40), primary_key=True),
+    Column("value", BigInteger, nullable=False),
+)
+
+index_states: Final = Table(
+    "index_states",
+    metadata,
+    Column("project", Text, primary_key=True),
+    Column("index_name", Text, primary_key=True),
+    Column("fingerprint", String(64), nullable=False),  # empty where a scan was answered otherwise
+    Column("serial", BigInteger, nullable=False),  # when it changed last; 0 where it never has
+    Column("asked", Float, nullable=False),
+    Index(None, "serial"),
+)
+
+index_rounds: Final = Table(
+    "index_rounds",
+    metadata,
+    Column("index_name", Text, primary_key=True),
+    Column("ended", Float, nullable=False),
+    Column("answered", Integer, nullable=False),
+    Column("unanswered", Integer, nullable=False),
+    Column("changed", Integer, nullable=False),
+    Column("problem", Text),
+)
+
+turns: Final = Table(
+    "turns",
+    metadata,
+    Column("name", String(300), primary_key=True),
+    Column("holder", String(120), nullable=False),
+    Column("number", Integer, nullable=False),  # grows with each turn
+    Column("until", Float),  # None where nobody is at it
+    Column("due", Float, nullable=False),
+)
+
+crawls: Final = Table(
+    "crawls",
+    metadata,
+    Column("registry", String(255), primary_key=True),
+    Column("begun", Float, nullable=False),
+    Column("ended", Float),
+    Column("position", Text, nullable=False),  # the last repository that was done
+    Column("repositories", Integer, nullable=False),
+    Column("images", Integer, nullable=False),
+    Column("queued", Integer, nullable=False),
+    Column("gone", Integer, nullable=False),
+    Column("problem", Text),
 )

@@ -10,6 +10,13 @@
     scanning    job -> reports, or why not and whether it may pass
     telling     what became of an image -> those who want to know; reports -> beside their images
     worker      claim, keep the lease, scan, end under the lease
+    circumstances  what decides a result besides the image: settings, and the state of the indexes
+    place       the database and the queue, for those who work beside requests and scans
+    looking     what a registry has of what is to be walked through, and what of it is not known
+    walking     one walk through a registry: what is new is queued
+    watching    do indexes say something else, and what is to be looked at again because of it
+    rounds      both of them now and then, by one of several processes at a time
+    crawlnow    one walk now, for the command
     tokens      who may read, who may have something scanned
     sessions    people who have shown a token
     metrics     what Prometheus is told

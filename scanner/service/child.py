@@ -81,6 +81,11 @@ def may_pass(problem: Exception) -> bool:
     return isinstance(problem, TargetError | IndexFailure | TruncatedStream)
 
 
+def kind_of(problem: Exception) -> dict[str, bool]:
+    """Whether there is no image that could be scanned in what is there, or nothing is there."""
+    return {"no_image": isinstance(problem, NoImage), "absent": isinstance(problem, TargetNotFound)}
+
+
 def main() -> None:
     """Scan and answer."""
     errand = Errand(**json.load(sys.stdin))
@@ -90,7 +95,7 @@ def main() -> None:
     try:
         answer = _scan(errand)
     except CgscanError as problem:
-        answer = {"problem": str(problem), "may_pass": may_pass(problem), "no_image": isinstance(problem, NoImage)}
+        answer = {"problem": str(problem), "may_pass": may_pass(problem), **kind_of(problem)}
     except MemoryError:
         answer = {"problem": f"needs more than {errand.memory} bytes of memory (serve.scan_memory)", "may_pass": False}
     except Exception as problem:  # noqa: BLE001 - a fault of ours is a reason like any other
@@ -99,6 +104,7 @@ def main() -> None:
 
 
 def _scan(errand: Errand) -> dict[str, Any]:
+    from scanner.answered import Answers, answers_of  # noqa: PLC0415
     from scanner.config import gather  # noqa: PLC0415 - only now is memory bounded
     from scanner.report import as_object  # noqa: PLC0415
     from scanner.run import scan_targets, store_of  # noqa: PLC0415
@@ -107,11 +113,18 @@ def _scan(errand: Errand) -> dict[str, Any]:
     counting = _Counting()
     settings = gather(errand.flags, os.environ)
     store = Floors(store_of(settings), socket.socket(fileno=errand.desk), patience=errand.patience)
-    target = f"registry:{errand.image}"
-    outcome = scan_targets([target], settings, progress=counting, note=lambda _: None, store=store)
+    answers: Answers = {}
+    outcome = scan_targets(
+        [f"registry:{errand.image}"],
+        settings,
+        progress=counting,
+        note=lambda _: None,
+        store=store,
+        asked=lambda indexes: answers.update(answers_of(indexes)),
+    )
     for problem in outcome.problems:
         raise problem
-    return {"reports": [as_object(report) for report in outcome.reports], **counting.counts}
+    return {"reports": [as_object(report) for report in outcome.reports], "answers": answers, **counting.counts}
 
 
 def _die_with(parent: int) -> None:

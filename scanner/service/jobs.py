@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import enum
 import hashlib
+import math
 import uuid
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -24,17 +25,24 @@ from typing import Any, Final, TypeAlias
 from sqlalchemy import ColumnElement, Connection, Row, and_, false, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
+from scanner.answered import Answers
+from scanner.digest import Digest
 from scanner.reference import ImageName
 from scanner.report import Report
+from scanner.results import states
+from scanner.results.crawls import set_gone
 from scanner.results.database import Database, clock
-from scanner.results.keeping import Named, keep, name, of_content
-from scanner.results.tables import jobs
-from scanner.results.tables import reports as reports_table
+from scanner.results.keeping import Basis, Named, keep, name, of_content
+from scanner.results.tables import images, jobs
 
 BACKOFF: Final = (10.0, 60.0, 300.0, 1800.0)
 """Seconds before each next attempt; the last counts for all that follow."""
 ASKED: Final = "api"
 """The source of jobs that somebody asked for; others are what a registry told of, or has."""
+INDEXES: Final = "indexes"
+"""The source of jobs that look at an image again because an index has changed, or was out of reach."""
+CRAWL: Final = "crawl"
+"""The source of jobs of what a walk through a registry has found."""
 SETTLING: Final = 10.0
 """Seconds that an image that was pushed by its digest waits for the index that it may be of."""
 _TOGETHER: Final = 60.0
@@ -43,6 +51,8 @@ _KEYS: Final = 500
 """Keys in one question."""
 MOST_SHOWN: Final = 1000
 """Characters of a reason that are kept."""
+_SAME_TAG: Final = 30.0
+"""Seconds for which a tag is taken to mean what it meant."""
 
 
 class State(enum.Enum):
@@ -89,7 +99,8 @@ class _Overtaken(Exception):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """A row. ``key`` collapses duplicates while it is set; ``content`` is of the digest and of ``circumstances``, all
-    that else decides the result; None until the digest is known. ``lease`` is the fencing number.
+    that else decides the result; None until the digest is known. ``seen`` is when its name was last said to be this.
+    ``lease`` is the fencing number.
     """
 
     id: str
@@ -104,6 +115,7 @@ class Job:
     digest: str | None
     source: str
     submitted: float
+    seen: float
     due: float
     started: float | None
     ended: float | None
@@ -125,6 +137,9 @@ class Job:
 class Wanted:
     """What is to be scanned. ``circumstances`` is the state of the indexes and the fingerprint of the settings;
     ``delay`` is seconds before it is due.
+
+    ``moved`` is whether the tag is said to have been pushed, so that it may mean another digest than a moment ago.
+    ``seen`` is when the name was said to mean the digest, if that is not now: what was said later counts more.
     """
 
     image: ImageName
@@ -132,6 +147,8 @@ class Wanted:
     priority: Priority
     circumstances: str
     delay: float = 0.0
+    moved: bool = False
+    seen: float | None = None
 
     @property
     def key(self) -> str:
@@ -205,8 +222,11 @@ def _known(connection: Connection, keys: Iterable[str]) -> set[str]:
 def _submit_one(connection: Connection, wanted: Wanted) -> tuple[Job, bool]:
     now = clock(connection)
     row = connection.execute(select(jobs).where(jobs.c.key == wanted.key)).one_or_none()
-    if row is not None:
-        known = _job(row)
+    known = _job(row) if row is not None else None
+    if known is not None and _is_over(connection, known, wanted):
+        connection.execute(update(jobs).where(jobs.c.id == known.id).values(key=None))
+        known = None
+    if known is not None:
         if known.priority < wanted.priority and known.state.value in _WAITING:
             sooner = min(known.due, now + wanted.delay) if known.state is State.QUEUED else known.due
             forward = {"priority": int(wanted.priority), "due": sooner}
@@ -233,6 +253,7 @@ def _row(wanted: Wanted, now: float) -> dict[str, Any]:
         "digest": digest,
         "source": wanted.source,
         "submitted": now,
+        "seen": now if wanted.seen is None else wanted.seen,
         "due": now + wanted.delay,
         "attempts": 0,
         "lease": 0,
@@ -250,6 +271,20 @@ def _insert(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
 def _new(row: dict[str, Any]) -> Job:
     """A job as it was just written."""
     return Job(**{**dict.fromkeys(jobs.c.keys()), **row, "state": State(row["state"])})
+
+
+def _is_over(connection: Connection, known: Job, wanted: Wanted) -> bool:
+    """Whether a job says nothing any more of what is wanted: the name has become another since, or is gone, or may."""
+    if wanted.image.digest is None and known.digest is not None:
+        if wanted.moved:
+            return True
+        if known.state is State.DONE and (known.started or 0.0) < clock(connection) - _SAME_TAG:
+            return True
+    if known.state is not State.DONE:
+        return False
+    same = [images.c[name] == getattr(known, name) for name in ("registry", "repository", "tag")]
+    since = or_(images.c.said > known.seen, images.c.gone.is_not(None))
+    return connection.execute(select(images.c.id).where(*same, since).limit(1)).first() is not None
 
 
 def _check_room(connection: Connection, found: Sequence[tuple[Job, bool]], most_waiting: int) -> None:
@@ -309,16 +344,29 @@ def renew(database: Database, job: Job, *, lease: float) -> None:
         _change(connection, job, lease_until=clock(connection) + lease)
 
 
-def settle_digest(database: Database, job: Job, digest: str, *, tell: Tell = _tell_nobody) -> bool:
-    """Write down what the name means. Whether this job is to scan it: not where a result is there (the job is then
+def settle_digest(
+    database: Database,
+    job: Job,
+    digest: str,
+    *,
+    terms: str | None = None,
+    fresh: float = math.inf,
+    tell: Tell = _tell_nobody,
+) -> bool:
+    """Write down what the name means. Whether this job is to scan it: not where a result still holds (the job is then
     done), nor while another job scans the same digest, or may scan the index that it is of (it is then due a little
     later); :class:`LeaseLost`.
+
+    ``terms`` are the settings of who scans, which whoever asked for it may not have. No result of more than ``fresh``
+    seconds ago holds under another state than that in which it was asked for.
     """
-    content = content_of(digest, job.circumstances)
+    terms = terms or states.parted(job.circumstances)[0]
     with database.writing() as connection:
         now = clock(connection)
-        _change(connection, job, digest=digest, content=content)
-        known = of_content(connection, content) or _of_index(connection, job, digest)
+        circumstances = _present(connection, job.circumstances, terms)
+        content = content_of(digest, circumstances)
+        _change(connection, job, digest=digest, content=content, circumstances=circumstances)
+        known = of_content(connection, content) or states.standing(connection, digest, terms, since=now - fresh)
         if known:
             _done(connection, job, known, now, tell)
             return False
@@ -331,12 +379,11 @@ def settle_digest(database: Database, job: Job, digest: str, *, tell: Tell = _te
         return True
 
 
-def _of_index(connection: Connection, job: Job, digest: str) -> list[int]:
-    """The report of an image that was scanned with its index under the same circumstances."""
-    same = and_(jobs.c.circumstances == job.circumstances, jobs.c.state == State.DONE.value)
-    joined = reports_table.join(jobs, jobs.c.content == reports_table.c.content)
-    query = select(reports_table.c.id).select_from(joined).where(reports_table.c.digest == digest, same)
-    return list(connection.execute(query.order_by(reports_table.c.id).limit(1)).scalars())
+def _present(connection: Connection, circumstances: str, terms: str) -> str:
+    """These settings under the present state of the indexes, which stays that until the transaction ends."""
+    asked, number = states.parted(circumstances)
+    now = states.serial(connection, hold=True)
+    return states.circumstances(terms, now) if (terms, now) != (asked, number) else circumstances
 
 
 def _may_be_its_index(job: Job) -> ColumnElement[bool]:
@@ -348,32 +395,75 @@ def _may_be_its_index(job: Job) -> ColumnElement[bool]:
     name = and_(jobs.c.registry == job.registry, jobs.c.repository == job.repository, jobs.c.tag != "")
     together = and_(jobs.c.submitted >= job.submitted, jobs.c.submitted < job.submitted + _TOGETHER)
     is_open = jobs.c.state.in_((State.QUEUED.value, State.RUNNING.value))
-    return and_(name, together, is_open, jobs.c.circumstances == job.circumstances)
+    return and_(name, together, is_open)
 
 
-def finish(database: Database, job: Job, reports: Sequence[Report], *, digest: str, tell: Tell = _tell_nobody) -> None:
-    """Keep the results and end the job, both or neither; :class:`LeaseLost`. ``digest`` is what the name meant."""
-    content = content_of(digest, job.circumstances)
+def finish(
+    database: Database,
+    job: Job,
+    reports: Sequence[Report],
+    *,
+    digest: str,
+    answers: Answers | None = None,
+    tell: Tell = _tell_nobody,
+) -> None:
+    """Keep the results and end the job, both or neither; :class:`LeaseLost`. ``digest`` is what the name meant.
+
+    ``answers`` is what indexes said: where that is what they are known to say, the results are of the present state.
+    """
+    outcome = _Outcome(reports=reports, digest=digest, answers=answers or {})
     try:
-        _finish(database, job, reports, content, tell)
+        _finish(database, job, outcome, tell)
     except _Overtaken:  # another job was quicker with the same result, which is there now
-        _finish(database, job, reports, content, tell)
+        _finish(database, job, outcome, tell)
 
 
-def _finish(database: Database, job: Job, reports: Sequence[Report], content: str, tell: Tell) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Outcome:
+    reports: Sequence[Report]
+    digest: str
+    answers: Answers
+
+
+def _finish(database: Database, job: Job, outcome: _Outcome, tell: Tell) -> None:
     with database.writing() as connection:
+        present = states.serial(connection, hold=True)
+        said = connection.execute(select(jobs.c.circumstances).where(jobs.c.id == job.id)).scalar_one_or_none()
+        circumstances = said or job.circumstances
+        content = content_of(outcome.digest, circumstances)
         _change(connection, job, content=content)
+        now = clock(connection)
+        terms, number = states.parted(circumstances)
+        basis = _basis(connection, outcome, terms, number=number, present=present, now=now)
         try:
-            report_ids = keep(connection, reports, content=content)
+            report_ids = keep(connection, outcome.reports, content=content, basis=basis)
         except IntegrityError as problem:
             raise _Overtaken from problem
-        _done(connection, job, report_ids, clock(connection), tell)
+        _done(connection, job, report_ids, now, tell)
+        if basis.serial < present and states.is_touched(connection, report_ids):
+            _again(connection, job, outcome.digest, states.circumstances(terms, present))
+
+
+def _basis(connection: Connection, outcome: _Outcome, terms: str, *, number: int, present: int, now: float) -> Basis:
+    """What the reports rest on: the present state only where all indexes said what they are known to say now."""
+    known = states.take_answers(connection, outcome.answers, now=now)
+    asked = {index.name for report in outcome.reports for index in report.indexes}
+    projects = {project for answers in outcome.answers.values() for project in answers}
+    serial = present if known and asked <= outcome.answers.keys() else number
+    return Basis(asked=outcome.digest, terms=terms, serial=serial, projects=projects)
+
+
+def _again(connection: Connection, job: Job, digest: str, circumstances: str) -> None:
+    """An index has changed while this was scanned: the name is looked at once more."""
+    image = ImageName(host=job.registry, repository=job.repository, tag=job.tag or None, digest=Digest.parse(digest))
+    again = Wanted(image=image, source=INDEXES, priority=Priority.CRAWL, circumstances=circumstances, seen=job.seen)
+    _submit_one(connection, again)
 
 
 def _done(connection: Connection, job: Job, report_ids: Sequence[int], now: float, tell: Tell) -> None:
     _change(connection, job, state=State.DONE.value, ended=now, reason=None)
     tell(connection, Ending(job=job, reports=tuple(report_ids)))
-    named = Named(job=job.id, registry=job.registry, repository=job.repository, tag=job.tag, submitted=job.submitted)
+    named = Named(job=job.id, registry=job.registry, repository=job.repository, tag=job.tag, said=job.seen)
     name(connection, report_ids, named, now=now)
 
 
@@ -404,10 +494,12 @@ def give_up(database: Database, job: Job, reason: str, *, tell: Tell = _tell_nob
         tell(connection, Ending(job=job, reason=reason))
 
 
-def leave(database: Database, job: Job, reason: str) -> None:
-    """There is nothing to scan in what a registry told of; :class:`LeaseLost`."""
+def leave(database: Database, job: Job, reason: str, *, gone: bool = False) -> None:
+    """There is nothing to scan in what a registry told of, or had, if that is ``gone``; :class:`LeaseLost`."""
     with database.writing() as connection:
         _change(connection, job)
+        if gone:
+            set_gone(connection, (job.registry, job.repository), [job.tag], now=clock(connection), digest=job.digest)
         _end(connection, job.id, State.CANCELLED, clock(connection), reason=reason)
 
 

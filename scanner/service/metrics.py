@@ -6,11 +6,27 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from scanner.results import rounds
+from scanner.results.crawls import walks
 from scanner.results.database import Database
 from scanner.results.reading import fleet
 from scanner.service.jobs import State, counted
 from scanner.service.telling import outbox
 
+_WALKED: Final = {
+    "begun": "Begin in seconds since 1970",
+    "ended": "End in seconds since 1970",
+    "repositories": "Repositories",
+    "images": "Tags that were looked at",
+    "queued": "Images that were queued",
+    "gone": "Names that are not there any more",
+}
+_ASKED: Final = {
+    "ended": "End in seconds since 1970",
+    "answered": "Questions that were answered",
+    "unanswered": "Questions that were not answered",
+    "changed": "Answers that were new",
+}
 _SECONDS: Final = (0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800)
 
 
@@ -47,6 +63,15 @@ class Metrics:
         )
         self._images = Gauge("cgscan_images", "Names of images that are known", registry=self.registry)
 
+        self._walks = {
+            name: Gauge(f"cgscan_crawl_{name}", f"{what} of the last walk", ["registry"], registry=self.registry)
+            for name, what in _WALKED.items()
+        }
+        self._asked = {
+            name: Gauge(f"cgscan_index_{name}", f"{what} of the last round", ["index"], registry=self.registry)
+            for name, what in _ASKED.items()
+        }
+
     def text(self, database: Database) -> bytes:
         """All of it in Prometheus' format."""
         counts = counted(database)
@@ -55,7 +80,23 @@ class Metrics:
         self._outbox.clear()
         for (receiver, word), number in outbox.counted(database).items():
             self._outbox.labels(receiver, word).set(number)
+        self._tell_rounds(database)
         now = fleet(database)
         self._images.set(now.images)
         self._coverage.set(now.coverage if now.coverage is not None else float("nan"))
         return generate_latest(self.registry)
+
+    def _tell_rounds(self, database: Database) -> None:
+        for gauge in (*self._walks.values(), *self._asked.values()):
+            gauge.clear()
+        for walk in walks(database):
+            for name, gauge in self._walks.items():
+                gauge.labels(walk.registry).set(_number(getattr(walk, name)))
+        for one in rounds.last(database):
+            for name, gauge in self._asked.items():
+                gauge.labels(one.index).set(_number(getattr(one, name)))
+
+
+def _number(value: float | None) -> float:
+    """NaN for what has not ended."""
+    return float("nan") if value is None else float(value)

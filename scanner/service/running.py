@@ -28,6 +28,8 @@ from scanner.service.intake import Intake
 from scanner.service.logs import say
 from scanner.service.metrics import Metrics
 from scanner.service.pages import add_pages
+from scanner.service.place import Place, opened_database
+from scanner.service.rounds import Rounds
 from scanner.service.scanning import Scanner
 from scanner.service.sharing.desk import Sharing
 from scanner.service.telling.deciding import Deciding
@@ -55,6 +57,7 @@ class Parts:
     metrics: Metrics
     workers: Workers
     telling: Telling
+    rounds: Rounds
 
     def close(self) -> None:
         """Let go of all."""
@@ -64,15 +67,22 @@ class Parts:
 
 def parts_of(settings: Settings, serving: Serving, flags: Mapping[str, Any]) -> Parts:
     """Open everything; the database's tables are brought up to this version."""
-    database = Database(serving.database or f"sqlite:///{serving.folder.absolute() / 'cgscan.sqlite'}")
-    database.migrate()
+    database = opened_database(serving)
     carrier = Carrier(serving.queue, serving.folder)
     metrics = Metrics()
     decide = Deciding(serving.notify, serving.attach)
     sharing = Sharing(database, serving, metrics)
     workers = Workers(database, carrier, Scanner(settings, serving, flags, sharing), serving, metrics, decide)
     telling = Telling(database, settings, serving, metrics, os.environ)
-    return Parts(database=database, carrier=carrier, metrics=metrics, workers=workers, telling=telling)
+    place = Place(database=database, carrier=carrier, settings=settings, serving=serving, stop=threading.Event())
+    return Parts(
+        database=database,
+        carrier=carrier,
+        metrics=metrics,
+        workers=workers,
+        telling=telling,
+        rounds=Rounds(place),
+    )
 
 
 def serve(settings: Settings, serving: Serving, flags: Mapping[str, Any], *, scans: bool = True) -> None:
@@ -116,6 +126,7 @@ def serve(settings: Settings, serving: Serving, flags: Mapping[str, Any], *, sca
     if scans:
         parts.workers.start()
         parts.telling.start()
+        parts.rounds.start()
     try:
         server.run()
     finally:
@@ -123,8 +134,10 @@ def serve(settings: Settings, serving: Serving, flags: Mapping[str, Any], *, sca
         for number in _SIGNALS:
             signal.signal(number, signal.SIG_DFL)
         if scans:
+            parts.rounds.stop(grace=0.0)  # they end while scans do
             parts.workers.stop(grace=GRACE)
             parts.telling.stop(grace=GRACE)
+            parts.rounds.stop(grace=1.0)
         intake.close()
         parts.close()
     say("stopped")
@@ -143,12 +156,15 @@ def work(settings: Settings, serving: Serving, flags: Mapping[str, Any]) -> None
         signal.signal(number, stopping)
     parts.workers.start()
     parts.telling.start()
+    parts.rounds.start()
     say("ready", workers=serving.workers)
     while not stop.wait(3600):
         pass
     say("stopping")
+    parts.rounds.stop(grace=0.0)  # they end while scans do
     parts.workers.stop(grace=GRACE)
     parts.telling.stop(grace=GRACE)
+    parts.rounds.stop(grace=1.0)
     parts.close()
     say("stopped")
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
+from scanner.answered import Answers
 from scanner.config import Settings
 from scanner.decoding import Reading, decoded
 from scanner.digest import Digest
@@ -24,6 +25,7 @@ from scanner.reference import ImageName
 from scanner.report import Report
 from scanner.run import options_of, store_of
 from scanner.service.child import Errand, may_pass
+from scanner.service.circumstances import terms_of
 from scanner.service.jobs import Job
 from scanner.service.sharing.desk import Sharing
 from scanner.serving import Serving
@@ -39,20 +41,25 @@ _ENOUGH: Final = 2000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scanned:
-    """What came of it. ``read`` is stored bytes, ``remembered`` layers that were not read again."""
+    """What came of it. ``read`` is stored bytes, ``remembered`` layers that were not read again.
+
+    ``answers`` is what the indexes have said.
+    """
 
     reports: tuple[Report, ...]
+    answers: Answers
     layers: int
     remembered: int
     read: int
 
 
 class Failed(Exception):
-    """No reports; whether a later attempt may go well, and whether there is no image that could be scanned."""
+    """No reports; whether a later attempt may go well, whether there is no image in what is there, or nothing there."""
 
-    def __init__(self, reason: str, *, passing: bool, no_image: bool = False) -> None:
+    def __init__(self, reason: str, *, passing: bool, no_image: bool = False, absent: bool = False) -> None:
         super().__init__(reason)
         self.no_image = no_image
+        self.absent = absent
         self.reason = reason
         self.passing = passing
 
@@ -84,6 +91,7 @@ class Scanner:
     """Scans images as the service was told to. ``flags`` are those of its command line."""
 
     def __init__(self, settings: Settings, serving: Serving, flags: Mapping[str, Any], sharing: Sharing) -> None:
+        self.terms = terms_of(settings)
         self._source = options_of(settings, store_of(settings)).source
         self._serving = serving
         self._sharing = sharing
@@ -166,10 +174,12 @@ def _answer(place: Path, status: int, said: str) -> Scanned:
         how = f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
         raise Failed(f"the scan's process {how}: {last[0][:300]}", passing=True) from problem
     if "problem" in answer:
-        raise Failed(answer["problem"], passing=answer["may_pass"], no_image=answer.get("no_image", False))
+        kinds = {name: answer.get(name, False) for name in ("no_image", "absent")}
+        raise Failed(answer["problem"], passing=answer["may_pass"], **kinds)
     reports = [decoded(Report, value, Reading(strict=False)) for value in answer["reports"]]
     return Scanned(
         reports=tuple(report for report in reports if report is not None),
+        answers=answer["answers"],
         layers=answer["layers"],
         remembered=answer["remembered"],
         read=answer["bytes"],

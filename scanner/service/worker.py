@@ -10,14 +10,14 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from scanner.errors import CgscanError
 from scanner.results.database import Database, clock
 from scanner.results.keeping import forget
 from scanner.service import jobs
 from scanner.service.carrier import Carrier
-from scanner.service.jobs import ASKED, Job, LeaseLost, Tell
+from scanner.service.jobs import ASKED, CRAWL, INDEXES, Job, LeaseLost, Tell
 from scanner.service.logs import say
 from scanner.service.metrics import Metrics
 from scanner.service.scanning import Beat, Failed, Scanned, Stopped
@@ -32,7 +32,9 @@ _TIDY: Final = 3600.0
 
 
 class Scans(Protocol):
-    """Who scans; :class:`scanner.service.scanning.Scanner`."""
+    """Who scans; :class:`scanner.service.scanning.Scanner`. ``terms`` is the fingerprint of the settings."""
+
+    terms: str
 
     def resolve(self, job: Job) -> str:
         """The digest that the job's name means."""
@@ -149,7 +151,8 @@ class Workers:
 
     def _scan(self, job: Job) -> str:
         digest = self._scans.resolve(job)
-        if not jobs.settle_digest(self._database, job, digest, tell=self._tell):
+        how: dict[str, Any] = {"terms": self._scans.terms, "fresh": self._serving.fresh_seconds, "tell": self._tell}
+        if not jobs.settle_digest(self._database, job, digest, **how):
             return "known"
         start = time.monotonic()
         scanned = self._scans.scan(job, digest, self._beat(job))
@@ -157,7 +160,7 @@ class Workers:
         self._metrics.bytes.inc(scanned.read)
         self._metrics.layers.labels("remembered").inc(scanned.remembered)
         self._metrics.layers.labels("read").inc(scanned.layers - scanned.remembered)
-        jobs.finish(self._database, job, scanned.reports, digest=digest, tell=self._tell)
+        jobs.finish(self._database, job, scanned.reports, digest=digest, answers=scanned.answers, tell=self._tell)
         return "done"
 
     def _beat(self, job: Job) -> Beat:
@@ -185,8 +188,9 @@ class Workers:
 
     def _fail(self, job: Job, problem: Failed) -> str:
         try:
-            if problem.no_image and job.source != ASKED:  # what hangs on an image is pushed like one
-                jobs.leave(self._database, job, problem.reason)
+            gone = problem.absent and job.source in (INDEXES, CRAWL)  # it was there when it was queued
+            if gone or (problem.no_image and job.source != ASKED):  # what hangs on an image is pushed like one
+                jobs.leave(self._database, job, problem.reason, gone=gone)
                 state = jobs.State.CANCELLED
             elif problem.passing:
                 most = self._serving.attempts

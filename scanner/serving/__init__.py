@@ -3,6 +3,7 @@
 ::
 
     numbers     numbers in bounds
+    crawling    which registries are walked through, and when
     telling     who is told what, and where reports are attached
     tls         certificate and key
     admission   what is asked of images before a deploy, by namespace
@@ -12,6 +13,7 @@
 """
 
 from scanner.serving.admission import Admission, Mode, Rule, Say
+from scanner.serving.crawling import Crawl, crawl_of
 from scanner.serving.harbor import SEVERITIES, Harbor
 from scanner.serving.section import KEYS, RIGHTS, SECTION, URL, Serving, TokenSetting, listening, serving_of
 from scanner.serving.telling import Attaching, Receiver
@@ -25,6 +27,7 @@ __all__ = [
     "URL",
     "Admission",
     "Attaching",
+    "Crawl",
     "Harbor",
     "Mode",
     "Receiver",
@@ -33,6 +36,7 @@ __all__ = [
     "Serving",
     "Tls",
     "TokenSetting",
+    "crawl_of",
     "listening",
     "serving_of",
 ]

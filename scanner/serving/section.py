@@ -16,6 +16,7 @@ from scanner.errors import ConfigError, UsageError
 from scanner.limits import GIB, KIB
 from scanner.sections import check_keys, mapping
 from scanner.serving.admission import Admission, as_admission
+from scanner.serving.crawling import Crawl, as_crawls
 from scanner.serving.harbor import Harbor, as_harbors
 from scanner.serving.numbers import count, number
 from scanner.serving.telling import Attaching, Receiver, as_attaching, as_receivers
@@ -46,11 +47,11 @@ class Serving:
 
     ``registries`` are those that may be scanned when the API asks, none for all. ``workers`` are scans at once in one
     process. A job whose worker is silent for ``lease_seconds`` is another's. A scan is bounded by ``scan_seconds`` and
-    ``scan_memory``, bytes of address space; a request by ``body``, bytes; the queue by ``most_waiting``, jobs. After
-    ``fresh_seconds`` the indexes are taken to have changed. ``keep_seconds`` is how long what is old is kept;
-    ``remembered`` how many bytes workers share of what scans remember, on PostgreSQL.
-    ``url`` is the address under which others reach the service, without a slash at its end. ``notify`` are told,
-    ``attach`` is where reports go.
+    ``scan_memory``, bytes of address space; a request by ``body``, bytes; the queue by ``most_waiting``, jobs. Every
+    ``index_seconds`` the indexes are asked whether they have changed; after ``fresh_seconds`` an image is scanned anew
+    also where they have not. ``keep_seconds`` is how long what is old is kept; ``remembered`` how many bytes workers
+    share of what scans remember, on PostgreSQL. ``url`` is the address under which others reach the service, without a
+    slash at its end. ``notify`` are told, ``attach`` is where reports go, ``crawl`` are walked through.
     """
 
     host: str = "127.0.0.1"
@@ -67,7 +68,8 @@ class Serving:
     scan_memory: int = 8 * GIB
     most_waiting: int = 10_000
     body: int = 1024 * KIB
-    fresh_seconds: float = 24 * 3600.0
+    fresh_seconds: float = 7 * 24 * 3600.0
+    index_seconds: float = 3600.0
     keep_seconds: float = 365 * 24 * 3600.0
     url: str | None = None
     notify: tuple[Receiver, ...] = ()
@@ -76,6 +78,7 @@ class Serving:
     admission: Admission = field(default_factory=Admission)
     harbor: tuple[Harbor, ...] = ()
     remembered: int = 4 * GIB
+    crawl: tuple[Crawl, ...] = ()
 
 
 def serving_of(file: Path | None, environment: Mapping[str, str]) -> Serving:
@@ -211,6 +214,7 @@ KEYS: Final[Mapping[str, _Reader]] = {
     "most_waiting": count(1, 10_000_000),
     "body": as_size,
     "fresh_hours": number(0.001, 24 * 366, 3600),
+    "index_minutes": number(0.01, 7 * 24 * 60, 60),
     "keep_days": number(1, 36_600, 86_400),
     "url": _as_url,
     "notify": as_receivers,
@@ -219,6 +223,7 @@ KEYS: Final[Mapping[str, _Reader]] = {
     "admission": as_admission,
     "harbor": as_harbors,
     "remembered": as_size,
+    "crawl": as_crawls,
 }
 """The keys of the section."""
-_FIELDS: Final = {"fresh_hours": "fresh_seconds", "keep_days": "keep_seconds"}
+_FIELDS: Final = {"fresh_hours": "fresh_seconds", "index_minutes": "index_seconds", "keep_days": "keep_seconds"}

@@ -11,7 +11,7 @@ In reading order::
     archive     docker-archive, oci-archive
     daemon      docker, podman
     local       dir, file
-    credentials, tokens, repository, resuming, parts, registry
+    credentials, tokens, repository, resuming, parts, registry, catalog
 
 Here the kinds meet: a prefix names one, without a prefix it is detected.
 """

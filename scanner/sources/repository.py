@@ -47,7 +47,15 @@ def open_repository(name: ImageName, *, options: SourceOptions, actions: str = "
 class Repository:
     """Asks one repository. Safe to share between threads."""
 
-    def __init__(self, name: ImageName, *, client: Client, options: SourceOptions, actions: str = "pull") -> None:
+    def __init__(
+        self,
+        name: ImageName,
+        *,
+        client: Client,
+        options: SourceOptions,
+        actions: str = "pull",
+        scope: str | None = None,
+    ) -> None:
         self.name = name
         self.limits = options.limits
         self.client = client
@@ -59,7 +67,7 @@ class Repository:
             repository=name.repository,
             find=lambda: find_login(name.host, name.repository, authfile=options.authfile),
             named=options.plain_http,
-            actions=actions,
+            scope=scope or f"repository:{name.repository}:{actions}",
         )
 
     def url(self, path: str) -> str:

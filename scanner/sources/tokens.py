@@ -78,7 +78,7 @@ class Authority:
     """Answers the challenges of one registry for one repository. Safe to share between threads.
 
     ``origin`` is the registry's URL without path; ``find`` is called once, when a login is needed first;
-    ``named`` are ``host[:port]`` that the user allowed by name; ``actions`` are asked for where a challenge names none.
+    ``named`` are ``host[:port]`` that the user allowed by name; ``scope`` is asked for where a challenge names none.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class Authority:
         repository: str,
         find: Callable[[], Found],
         named: frozenset[str] = frozenset(),
-        actions: str = "pull",
+        scope: str | None = None,
     ) -> None:
         self._client = client
         self._origin = origin
@@ -98,7 +98,7 @@ class Authority:
         self._repository = repository
         self._find = find
         self._named = named
-        self._actions = actions
+        self._scope = scope or f"repository:{repository}:pull"
         self._lock = threading.Lock()
         self._found: Found | None = None
         self._shown: Credentials | None = None
@@ -156,7 +156,7 @@ class Authority:
         raise self.denied(f"{self._host}/{self._repository}: the registry wants a login (401)")
 
     def _granted(self, parameters: Mapping[str, str]) -> _Grant:
-        scope = parameters.get("scope") or f"repository:{self._repository}:{self._actions}"
+        scope = parameters.get("scope") or self._scope
         return _Grant(
             realm=self._checked_realm(parameters["realm"]),
             service=parameters.get("service"),

@@ -18,8 +18,9 @@ from fastapi import FastAPI
 
 from scanner.config import gather
 from scanner.report import Report
+from scanner.results import states
 from scanner.results.database import Database
-from scanner.results.keeping import keep
+from scanner.results.keeping import Basis, keep
 from scanner.service import jobs
 from scanner.service.api import Service, application
 from scanner.service.carrier import Carrier
@@ -55,9 +56,12 @@ class Inside:
 
     def keep(self, *reports: Report, digest: str, circumstances: str | None = None) -> list[int]:
         """Reports of a digest, of the circumstances of now unless others are said; their ids."""
-        content = content_of(digest, circumstances or self.service.circumstances())
+        circumstances = circumstances or self.service.circumstances()
+        content = content_of(digest, circumstances)
+        terms, serial = states.parted(circumstances)
+        basis = Basis(asked=digest, terms=terms, serial=serial)
         with self.service.database.writing() as connection:
-            return keep(connection, reports, content=content)
+            return keep(connection, reports, content=content, basis=basis)
 
 
 @contextmanager

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 from scanner.reference import ImageName
 from scanner.report import Report
 from scanner.results.database import Database
 from scanner.results.digests import newest, standing
-from scanner.results.keeping import keep
+from scanner.results.keeping import Basis, keep
 from scanner.service import jobs
 from scanner.service.jobs import Priority, State, Wanted, content_of
 from tests.reports import a_line, a_report, verified_line
@@ -48,11 +49,18 @@ def test_the_result_of_now_else_the_newest(database: Database) -> None:
             )
             assert known.age > 0
     with database.writing() as connection:
-        kept = keep(connection, [of(CHILD)], content=content_of(CHILD, "now"))
+        basis = Basis(asked=CHILD, terms="now", serial=0)
+        kept = keep(connection, [of(CHILD)], content=content_of(CHILD, "now"), basis=basis)
     with database.reading() as connection:
         known = newest(connection, CHILD, content_of(CHILD, "now"))
     assert known is not None
     assert (known.current, [one.id for one in known.reports]) == (True, kept)
+    # no index has changed what it rests on since, so that it is the result of a later state too
+    with database.reading() as connection:
+        for terms, fresh, current in (("now", math.inf, True), ("now", 1.0, False), ("other", math.inf, False)):
+            known = newest(connection, CHILD, content_of(CHILD, "later"), terms=terms, fresh=fresh)
+            assert known is not None
+            assert known.current == current
 
 
 def test_how_the_newest_job_stands(database: Database) -> None:

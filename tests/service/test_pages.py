@@ -25,6 +25,7 @@ from scanner.config import gather
 from scanner.formats import FORMATS
 from scanner.reference import ImageName
 from scanner.results import standing
+from scanner.results.crawls import set_gone
 from scanner.results.database import Database
 from scanner.results.reading import SORTS
 from scanner.results.standing import Span
@@ -276,6 +277,26 @@ def test_the_course_of_the_fleet(database: Database) -> None:
         database, Span(since=0.0, until=10.0, steps=1), repository=("registry.example", "a")
     )
     assert (only.images, only.coverage) == (1, round(100 * 6 / 21, 2))
+
+
+@BOTH
+def test_what_its_registry_does_not_have_any_more_is_history(made: Made, database: Database) -> None:
+    """It is in no list and no sum; its repository and its reports are there to be read, and the course shows it."""
+    report = fleets.put(database, fleets.billing(4), "registry.example/old:1", seen=15.0)
+    fleets.put(database, fleets.billing(21), "registry.example/new:1", seen=16.0)
+    with database.writing() as connection:
+        set_gone(connection, ("registry.example", "old"), ["1"], now=25.0)
+    moments = standing.fleet_over_time(database, Span(since=10.0, until=40.0, steps=3))
+    assert [(one.images, one.applicable, one.verified) for one in moments] == [(2, 42, 24), (1, 21, 20), (1, 21, 20)]
+    assert standing.newest_findings(database, most=10) == []
+    assert [row["repository"] for row in standing.worst_images(database, most=10)] == ["new"]
+    assert {row["images"] for row in standing.spread(database, "flask")} == {1}
+    client = made()
+    for path in ("/", "/images", "/distributions/six"):
+        assert "registry.example/new" in client.get(path).text
+        assert "registry.example/old" not in client.get(path).text
+    assert linked(client, "/images/registry.example/old", f"/reports/{report}")
+    assert client.get(f"/reports/{report}").status_code == 200
 
 
 # -- names of strangers --------------------------------------------------------------------------------

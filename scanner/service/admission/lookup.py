@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import OrderedDict
 from typing import Final
 
 from scanner.policy import Policy, check
+from scanner.results import states
 from scanner.results.database import Database
 from scanner.results.digests import Kept, Standing, newest, standing
 from scanner.results.keeping import report_of
@@ -19,17 +21,20 @@ _NOTHING: Final = (State.DEAD.value, State.CANCELLED.value)
 
 
 class Lookup:
-    """Asks the database. Safe to share between threads."""
+    """Asks the database. Safe to share between threads. Results of more than ``fresh`` seconds ago are not current."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, fresh: float = math.inf) -> None:
         self._database = database
+        self._fresh = fresh
         self._lock = threading.Lock()
         self._remembered: OrderedDict[tuple[int, str, Policy], tuple[str, ...]] = OrderedDict()
 
     def result(self, digest: str, circumstances: str, policy: Policy, *, max_age: float) -> Result | float | None:
         """What the newest reports say; their age where they are too old, None where there are none."""
         with self._database.reading() as connection:
-            known = newest(connection, digest, content_of(digest, circumstances))
+            terms, _ = states.parted(circumstances)
+            content = content_of(digest, circumstances)
+            known = newest(connection, digest, content, terms=terms, fresh=self._fresh)
         if known is None:
             return None
         if not known.current and known.age > max_age:

@@ -98,7 +98,7 @@ def _gate(service: Service) -> Gate:
     return Gate(
         serving=service.serving,
         policy=service.settings.policy,
-        lookup=Lookup(service.database),
+        lookup=Lookup(service.database, fresh=service.serving.fresh_seconds),
         tags=Tags(source_of(service.settings), seconds=seconds),
         queue=partial(_queued, service),
         circumstances=service.circumstances,

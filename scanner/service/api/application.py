@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import FastAPI
 
 import scanner
-from scanner.service.api import admission, harbor, hooks, images, jobs, notifications, operation, problems
+from scanner.service.api import admission, crawls, harbor, hooks, images, jobs, notifications, operation, problems
 from scanner.service.api.answers import Problem
 from scanner.service.api.asked import Service
 from scanner.service.api.bounds import Bounded
@@ -26,7 +26,7 @@ def application(service: Service) -> FastAPI:
     )
     app.state.service = service
     problems.install(app)
-    for part in (jobs, images, hooks, notifications, harbor, operation):
+    for part in (jobs, images, hooks, notifications, crawls, harbor, operation):
         app.include_router(part.router)
     admission.install(app, service)
     app.add_middleware(Bounded, most=service.serving.body, longer={admission.PATH: admission.MOST_BODY})

@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
-import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Annotated, Final
 
 from fastapi import Depends, Query, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-import scanner
 from scanner.config import Settings
 from scanner.results.database import Database
 from scanner.service.api.problems import Refusal
 from scanner.service.carrier import Carrier
+from scanner.service.circumstances import circumstances
 from scanner.service.intake import Intake
 from scanner.service.metrics import Metrics
 from scanner.service.tokens import Tokens
 from scanner.serving import Serving
 from scanner.webhooks import Keys, WebhookSource
 
-_ELSEWHERE: Final = frozenset(
-    {"outputs", "cache_dir", "jobs", "file", "vex", "ca_file", "authfile", "plain_http", "webhooks"}
-)
-"""Settings that decide nothing of a verdict."""
 _BEARER: Final = HTTPBearer(auto_error=False, description="A token of serve.tokens; none for this machine alone")
 
 
@@ -46,14 +40,8 @@ class Service:
     stopping: Callable[[], bool] = field(default=lambda: False)
 
     def circumstances(self) -> str:
-        """The state of the indexes and the fingerprint of the settings, as one digest.
-
-        Whether an index has something new cannot be asked within a request; after ``fresh_seconds`` it is taken to.
-        """
-        age = int(time.time() // self.serving.fresh_seconds)
-        parts = [(one.name, repr(getattr(self.settings, one.name))) for one in fields(self.settings)]
-        decides = [part for part in parts if part[0] not in _ELSEWHERE]
-        return hashlib.sha256(repr((scanner.__version__, age, decides)).encode()).hexdigest()
+        """The fingerprint of the settings and the state of the indexes, as one text."""
+        return circumstances(self.database, self.settings)
 
 
 def service_of(request: Request) -> Service:

@@ -65,6 +65,7 @@ def _heard(service: Service, source: WebhookSource, request: Request, body: byte
             priority=Priority.PUSH,
             circumstances=circumstances,
             delay=0.0 if push.tag else SETTLING,
+            moved=True,
         )
         for push in outcome.pushes
     ]

@@ -145,10 +145,10 @@ def _previous(connection: Connection, job: Job, platform: str, digest: str | Non
         query = select(history.c.report_id).select_from(history.join(reports)).where(named)
         return True, connection.execute(query.order_by(history.c.id.desc()).limit(1)).scalar_one_or_none()
     named = and_(*(images.c[name] == value for name, value in where.items()))
-    row = connection.execute(select(images.c.report_id, images.c.submitted).where(named)).one_or_none()
+    row = connection.execute(select(images.c.report_id, images.c.said).where(named)).one_or_none()
     if row is None:
         return True, None
-    return row.submitted <= job.submitted, int(row.report_id)
+    return row.said <= job.seen, int(row.report_id)
 
 
 def _passed(connection: Connection, report_id: int | None) -> bool | None:

@@ -24,6 +24,7 @@ def upgrade() -> None:
         sa.Column("digest", sa.String(length=160), nullable=True),
         sa.Column("source", sa.String(length=80), nullable=False),
         sa.Column("submitted", sa.Float(), nullable=False),
+        sa.Column("seen", sa.Float(), nullable=False),
         sa.Column("due", sa.Float(), nullable=False),
         sa.Column("started", sa.Float(), nullable=True),
         sa.Column("ended", sa.Float(), nullable=True),
@@ -39,12 +40,17 @@ def upgrade() -> None:
     op.create_index(op.f("ix_jobs_digest"), "jobs", ["digest"], unique=False)
     op.create_index(op.f("ix_jobs_state_priority_due"), "jobs", ["state", "priority", "due"], unique=False)
     op.create_index(op.f("ix_jobs_submitted_id"), "jobs", ["submitted", "id"], unique=False)
+    op.create_index(op.f("ix_jobs_registry_repository_tag"), "jobs", ["registry", "repository", "tag"], unique=False)
     op.create_table(
         "reports",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("content", sa.String(length=64), nullable=False),
         sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("digest", sa.String(length=160), nullable=True),
+        sa.Column("asked", sa.String(length=160), nullable=False),
+        sa.Column("terms", sa.String(length=64), nullable=False),
+        sa.Column("serial", sa.BigInteger(), nullable=False),
+        sa.Column("unchecked", sa.Integer(), nullable=False),
         sa.Column("platform", sa.String(length=80), nullable=False),
         sa.Column("scanned", sa.Float(), nullable=False),
         sa.Column("coverage", sa.Float(), nullable=True),
@@ -60,6 +66,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("content", "number", name=op.f("uq_reports_content_number")),
     )
     op.create_index(op.f("ix_reports_digest"), "reports", ["digest"], unique=False)
+    op.create_index(op.f("ix_reports_asked_terms"), "reports", ["asked", "terms"], unique=False)
     op.create_table(
         "distributions",
         sa.Column(
@@ -120,8 +127,9 @@ def upgrade() -> None:
         sa.Column("tag", sa.String(length=128), nullable=False),
         sa.Column("platform", sa.String(length=80), nullable=False),
         sa.Column("report_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("submitted", sa.Float(), nullable=False),
+        sa.Column("said", sa.Float(), nullable=False),
         sa.Column("seen", sa.Float(), nullable=False),
+        sa.Column("gone", sa.Float(), nullable=True),
         sa.ForeignKeyConstraint(["report_id"], ["reports.id"], name=op.f("fk_images_report_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_images")),
         sa.UniqueConstraint(
@@ -180,4 +188,71 @@ def upgrade() -> None:
         sa.Column("name", sa.String(length=32), nullable=False),
         sa.Column("value", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_secrets")),
+    )
+    _of_indexes()
+    _of_crawls()
+
+
+def _of_indexes() -> None:
+    op.create_table(
+        "rests",
+        sa.Column(
+            "report_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False
+        ),
+        sa.Column("project", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(["report_id"], ["reports.id"], name=op.f("fk_rests_report_id"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("report_id", "project", name=op.f("pk_rests")),
+    )
+    op.create_index(op.f("ix_rests_project"), "rests", ["project"], unique=False)
+    counters = op.create_table(
+        "counters",
+        sa.Column("name", sa.String(length=40), nullable=False),
+        sa.Column("value", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_counters")),
+    )
+    op.bulk_insert(counters, [{"name": "serial", "value": 0}, {"name": "followed", "value": 0}])
+    op.create_table(
+        "index_states",
+        sa.Column("project", sa.Text(), nullable=False),
+        sa.Column("index_name", sa.Text(), nullable=False),
+        sa.Column("fingerprint", sa.String(length=64), nullable=False),
+        sa.Column("serial", sa.BigInteger(), nullable=False),
+        sa.Column("asked", sa.Float(), nullable=False),
+        sa.PrimaryKeyConstraint("project", "index_name", name=op.f("pk_index_states")),
+    )
+    op.create_index(op.f("ix_index_states_serial"), "index_states", ["serial"], unique=False)
+    op.create_table(
+        "index_rounds",
+        sa.Column("index_name", sa.Text(), nullable=False),
+        sa.Column("ended", sa.Float(), nullable=False),
+        sa.Column("answered", sa.Integer(), nullable=False),
+        sa.Column("unanswered", sa.Integer(), nullable=False),
+        sa.Column("changed", sa.Integer(), nullable=False),
+        sa.Column("problem", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("index_name", name=op.f("pk_index_rounds")),
+    )
+
+
+def _of_crawls() -> None:
+    op.create_table(
+        "turns",
+        sa.Column("name", sa.String(length=300), nullable=False),
+        sa.Column("holder", sa.String(length=120), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("until", sa.Float(), nullable=True),
+        sa.Column("due", sa.Float(), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_turns")),
+    )
+    op.create_table(
+        "crawls",
+        sa.Column("registry", sa.String(length=255), nullable=False),
+        sa.Column("begun", sa.Float(), nullable=False),
+        sa.Column("ended", sa.Float(), nullable=True),
+        sa.Column("position", sa.Text(), nullable=False),
+        sa.Column("repositories", sa.Integer(), nullable=False),
+        sa.Column("images", sa.Integer(), nullable=False),
+        sa.Column("queued", sa.Integer(), nullable=False),
+        sa.Column("gone", sa.Integer(), nullable=False),
+        sa.Column("problem", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("registry", name=op.f("pk_crawls")),
     )
