@@ -293,8 +293,8 @@ def test_what_its_registry_does_not_have_any_more_is_history(made: Made, databas
     assert {row["images"] for row in standing.spread(database, "flask")} == {1}
     client = made()
     for path in ("/", "/images", "/distributions/six"):
-        assert "registry.example/new" in client.get(path).text
-        assert "registry.example/old" not in client.get(path).text
+        page = client.get(path).text.replace("<wbr>", "")
+        assert ("registry.example/new" in page, "registry.example/old" in page) == (True, False)
     assert linked(client, "/images/registry.example/old", f"/reports/{report}")
     assert client.get(f"/reports/{report}").status_code == 200
 

@@ -61,14 +61,14 @@ def repository(request: Request, service: Asked, who: Looking, registry: str, re
     cursor, earlier = fields.cursor(request), fields.cursor(request, "earlier")
     rows = reading.listed_images(service.database, wanted, most=_ROWS, cursor=cursor)
     found = [row for row in rows.rows if platform in (None, row["platform"])]
-    if not found:
-        raise Refusal(404, "there is no such image")
     if tag is not None and len(found) == 1:
         url = links.image(found[0]["report_id"]).unescape()
         return RedirectResponse(url, status_code=303, headers={"Cache-Control": "no-store"})
     past = reading.course(
         service.database, repository=repository, registry=registry, tag=tag, most=_ROWS, cursor=earlier
     )
+    if not found and not past.rows:
+        raise Refusal(404, "there is no such image")
     moments = standing.fleet_over_time(service.database, days(), repository=(registry, repository))
     return page(
         "repository.html",
@@ -78,7 +78,7 @@ def repository(request: Request, service: Asked, who: Looking, registry: str, re
         rows=rows,
         first=cursor is None,
         asked={"tag": tag},
-        place=found[0],
+        place={"registry": registry, "repository": repository},
         course=course(moments),
         days=DAYS,
         past=past.rows,
