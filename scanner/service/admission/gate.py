@@ -174,8 +174,8 @@ class Gate:
         policy = self._policy
         if work.rule.min_coverage is not None:
             policy = replace(policy, min_coverage=work.rule.min_coverage)
-        circumstances = self._circumstances()
         try:
+            circumstances = self._circumstances()
             result = self._lookup.result(str(name.digest), circumstances, policy, max_age=work.rule.max_age)
             if isinstance(result, Result):
                 return result, None
@@ -198,12 +198,12 @@ class Gate:
         if work.dry_run:
             self._add(work, dict.fromkeys(wanted, " (not queued: a dry run)"))
             return
-        circumstances = self._circumstances()
-        asked = [
-            Wanted(image=name, source=SOURCE, priority=Priority.DEPLOY, circumstances=circumstances)
-            for name in wanted.values()
-        ]
         try:
+            circumstances = self._circumstances()
+            asked = [
+                Wanted(image=name, source=SOURCE, priority=Priority.DEPLOY, circumstances=circumstances)
+                for name in wanted.values()
+            ]
             jobs = self._queue(asked)
         except Full:
             self._add(work, dict.fromkeys(wanted, " (not queued: the queue is full)"))
