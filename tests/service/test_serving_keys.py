@@ -1,4 +1,4 @@
-"""The keys ``url``, ``tls``, ``admission`` and ``harbor``: what is read, and what program and schema both refuse."""
+"""Keys of the section ``serve`` that are objects: what is read, and what program and schema both refuse."""
 
 from __future__ import annotations
 
@@ -71,6 +71,23 @@ def test_a_harbor(tmp_path: Path) -> None:
     )
 
 
+def test_a_registry_to_walk_through(tmp_path: Path) -> None:
+    section = {"registry": "r.example:5000", "include": ["team/**"], "tags": "v*", "newest": 3, "at": "02:30"}
+    assert is_valid(crawl=[section, {"registry": "ghcr.io", "repositories": ["a/b"], "every": "90m"}])
+    one, other = read(tmp_path, crawl=[section, {"registry": "ghcr.io", "repositories": "a/b", "every": 7200}]).crawl
+    assert (one.registry, one.include, one.tags, one.newest, one.at) == (
+        "r.example:5000",
+        ("team/**",),
+        ("v*",),
+        3,
+        9000,
+    )
+    assert (other.repositories, other.seconds) == (("a/b",), 7200)
+    with pytest.raises(ConfigError, match="makes no sense") as caught:
+        read(tmp_path, crawl=[section, section])
+    assert "r.example:5000 is named twice" in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("key", "value", "said"),
     [
@@ -89,6 +106,16 @@ def test_a_harbor(tmp_path: Path) -> None:
         ("admission", {"default": {"min_coverage": 101}}, "default.min_coverage"),
         ("admission", {"resolve_seconds": 60}, "resolve_seconds"),
         ("admission", {"nothing": 1}, "there is no such key"),
+        ("crawl", {}, "must be a list"),
+        ("crawl", [{"include": "a/**"}], "registry: HOST"),
+        ("crawl", [{"registry": "r.example", "every": "1d", "at": "02:30"}], "either every or at"),
+        ("crawl", [{"registry": "r.example", "every": 1}], "90m, 6h"),
+        ("crawl", [{"registry": "r.example", "at": 230}], "at: must be"),
+        ("crawl", [{"registry": "r.example", "include": "A"}], "include:"),
+        ("crawl", [{"registry": "r.example", "tags": []}], "tags:"),
+        ("crawl", [{"registry": "r.example", "newest": 0}], "newest:"),
+        ("crawl", [{"registry": "r.example", "per_second": 0}], "per_second:"),
+        ("crawl", [{"registry": "https://r.example"}], "registry:"),
         ("harbor", {}, "must be a list"),
         ("harbor", [{"name": "main"}], "[0].registry: is missing"),
         ("harbor", [{"name": "a/b", "registry": "h.example"}], "[0].name"),
