@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from scanner.values import meant, shown
@@ -40,3 +40,38 @@ def check_keys(tree: Mapping[object, Any], known: Iterable[str], where: str, fau
             )
         else:
             faults.append(f"{path}: there is no such key{meant(str(key), names)}")
+
+
+def read_keys(
+    value: object,
+    readers: Mapping[str, Callable[[object], Any]],
+    where: str,
+    faults: list[str],
+    *,
+    needed: Iterable[str] = (),
+) -> dict[str, Any]:
+    """What a mapping says, each key by its reader. Nothing (``key:``) is not said; faults are all there are."""
+    tree = mapping(value, where or "it", faults)
+    check_keys(tree, readers, where, faults)
+    at = f"{where}." if where else ""
+    found: dict[str, Any] = {}
+    for key, read in readers.items():
+        if tree.get(key) is None:
+            continue
+        try:
+            found[key] = read(tree[key])
+        except ValueError as problem:
+            faults.append(f"{at}{key}: {problem}")
+    faults.extend(f"{at}{key}: is missing" for key in needed if tree.get(key) is None)
+    return found
+
+
+def said_by_keys(
+    value: object, readers: Mapping[str, Callable[[object], Any]], *, needed: Iterable[str] = ()
+) -> dict[str, Any]:
+    """The same, as a reader of a value is: ValueError with every fault."""
+    faults: list[str] = []
+    found = read_keys(value, readers, "", faults, needed=needed)
+    if faults:
+        raise ValueError("; ".join(faults))
+    return found

@@ -5,11 +5,11 @@ from __future__ import annotations
 import enum
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final, TypeVar
 
-from scanner.sections import check_keys, mapping
+from scanner.sections import read_keys
 from scanner.serving.numbers import count, number
 from scanner.values import as_coverage, as_switch, shown
 
@@ -93,43 +93,29 @@ def _pattern(text: str) -> re.Pattern[str]:
 def as_admission(value: object) -> Admission:
     """The key as a value; ValueError with every fault."""
     faults: list[str] = []
-    tree = mapping(value, "it", faults)
-    check_keys(tree, ADMISSION_KEYS, "", faults)
-    values = _values(tree, _KEYS, "", faults)
-    rules = tree.get("namespaces")
-    if rules is not None and (not isinstance(rules, list) or len(rules) > _MOST_ITEMS):
-        faults.append(f"namespaces: must be a list of at most {_MOST_ITEMS}")
-        rules = None
-    values["rules"] = tuple(_rule(one, f"namespaces[{at}]", faults) for at, one in enumerate(rules or ()))
-    if tree.get("default") is not None:
-        values["default"] = _rule(tree["default"], "default", faults)
+    said = read_keys(value, _KEYS, "", faults)
+    rules = tuple(_rule(one, f"namespaces[{at}]", faults) for at, one in enumerate(said.pop("namespaces", ())))
+    default = _rule(said.pop("default", None), "default", faults)
     if faults:
         raise ValueError("; ".join(faults))
-    return Admission(**values)
+    return Admission(rules=rules, default=default, **said)
 
 
 def _rule(value: object, where: str, faults: list[str]) -> Rule:
-    tree = mapping(value, where, faults)
     named = where != "default"
-    check_keys(tree, RULE_KEYS if named else set(RULE_KEYS) - {"names"}, where, faults)
-    values = _values(tree, _RULE, f"{where}.", faults)
-    if named and not values.get("namespaces"):
-        faults.append(f"{where}.names: is missing: of which namespaces")
-    return replace(Rule(), **values)
+    readers = {key: read for key, read in _RULE.items() if named or key != "names"}
+    said = read_keys(value, readers, where, faults, needed=("names",) if named else ())
+    return Rule(**{_FIELDS.get(key, key): one for key, one in said.items()})
 
 
-def _values(
-    tree: Mapping[object, Any], readers: Mapping[str, tuple[str, Callable[[object], Any]]], at: str, faults: list[str]
-) -> dict[str, Any]:
-    values: dict[str, Any] = {}
-    for key, (name, reader) in readers.items():
-        if tree.get(key) is None:
-            continue
-        try:
-            values[name] = reader(tree[key])
-        except ValueError as problem:
-            faults.append(f"{at}{key}: {problem}")
-    return values
+def _as_rules(value: object) -> list[object]:
+    if not isinstance(value, list) or len(value) > _MOST_ITEMS:
+        raise ValueError(f"must be a list of at most {_MOST_ITEMS}")
+    return value
+
+
+def _as_it_is(value: object) -> object:
+    return value
 
 
 def _word(kind: type[Word]) -> Callable[[object], Word]:
@@ -155,20 +141,21 @@ def _patterns(form: str, what: str) -> Callable[[object], tuple[str, ...]]:
     return read
 
 
-_KEYS: Final[Mapping[str, tuple[str, Callable[[object], Any]]]] = {
-    "resolve_seconds": ("resolve_seconds", number(0.05, 20)),
-    "images": ("images", count(1, 1000)),
-    "anonymous": ("anonymous", as_switch),
+_KEYS: Final[Mapping[str, Callable[[object], Any]]] = {
+    "namespaces": _as_rules,
+    "default": _as_it_is,
+    "resolve_seconds": number(0.05, 20),
+    "images": count(1, 1000),
+    "anonymous": as_switch,
 }
-_RULE: Final[Mapping[str, tuple[str, Callable[[object], Any]]]] = {
-    "names": ("namespaces", _patterns(NAMESPACE, "a pattern of namespaces (team-*)")),
-    "mode": ("mode", _word(Mode)),
-    "unknown": ("unknown", _word(Say)),
-    "failing": ("failing", _word(Say)),
-    "tags": ("tags", _word(Say)),
-    "min_coverage": ("min_coverage", as_coverage),
-    "max_age_hours": ("max_age", number(0, 24 * 3660, _HOUR)),
-    "exempt": ("exempt", _patterns(EXEMPT, "a pattern of images (registry.example/base/**)")),
+_RULE: Final[Mapping[str, Callable[[object], Any]]] = {
+    "names": _patterns(NAMESPACE, "a pattern of namespaces (team-*)"),
+    "mode": _word(Mode),
+    "unknown": _word(Say),
+    "failing": _word(Say),
+    "tags": _word(Say),
+    "min_coverage": as_coverage,
+    "max_age_hours": number(0, 24 * 3660, _HOUR),
+    "exempt": _patterns(EXEMPT, "a pattern of images (registry.example/base/**)"),
 }
-ADMISSION_KEYS: Final = ("namespaces", "default", *_KEYS)
-RULE_KEYS: Final = tuple(_RULE)
+_FIELDS: Final = {"names": "namespaces", "max_age_hours": "max_age"}

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any, Final
 
+from scanner.sections import said_by_keys
 from scanner.serving.numbers import count, number
 from scanner.values import as_host, shown
 from scanner.webhooks.naming import pattern_of
@@ -85,20 +86,10 @@ def as_crawls(value: object) -> tuple[Crawl, ...]:
 
 def crawl_of(value: object) -> Crawl:
     """One registry as it is configured."""
-    if not isinstance(value, Mapping) or "registry" not in value:
-        raise ValueError("each has registry: HOST")
-    unknown = [key for key in value if key not in KEYS]
-    if unknown:
-        raise ValueError(f"there is no key {shown(unknown[0])}; keys are {', '.join(KEYS)}")
-    if "every" in value and "at" in value:
+    read = said_by_keys(value, KEYS, needed=("registry",))
+    if "every" in read and "at" in read:
         raise ValueError("each has either every or at, which is once a day")
-    read: dict[str, Any] = {}
-    for key, said in value.items():
-        try:
-            read["seconds" if key == "every" else key] = KEYS[key](said)
-        except ValueError as problem:
-            raise ValueError(f"{key}: {problem}") from problem
-    return Crawl(**read)
+    return Crawl(**{"seconds" if key == "every" else key: said for key, said in read.items()})
 
 
 def as_span(value: object) -> float:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final
 
 from scanner.policy import ALLOWED
-from scanner.sections import check_keys, mapping
+from scanner.sections import read_keys
 from scanner.values import as_host, as_name, meant, shown
 
 SEVERITIES: Final = ("None", "Unknown", "Negligible", "Low", "Medium", "High", "Critical")
 """Harbor's words, the least first."""
-HARBOR_KEYS: Final = ("name", "registry", "known_as", "severities")
 _MOST: Final = 100
 
 
@@ -37,7 +36,7 @@ def as_harbors(value: object) -> tuple[Harbor, ...]:
     faults: list[str] = []
     found: list[Harbor] = []
     for at, one in enumerate(value):
-        parts = _parts(one, f"[{at}]", faults)
+        parts = read_keys(one, _KEYS, f"[{at}]", faults, needed=("name", "registry"))
         if parts.get("name") in [harbor.name for harbor in found]:
             faults.append(f"[{at}].name: {parts['name']} is the name of one above")
         if not faults:
@@ -45,22 +44,6 @@ def as_harbors(value: object) -> tuple[Harbor, ...]:
     if faults:
         raise ValueError("; ".join(faults))
     return tuple(found)
-
-
-def _parts(value: object, where: str, faults: list[str]) -> dict[str, Any]:
-    tree = mapping(value, where, faults)
-    check_keys(tree, HARBOR_KEYS, where, faults)
-    readers = {"name": as_name, "registry": as_host, "known_as": _as_hosts, "severities": _as_severities}
-    parts: dict[str, Any] = {}
-    for key, reader in readers.items():
-        if tree.get(key) is None:
-            continue
-        try:
-            parts[key] = reader(tree[key])
-        except ValueError as problem:
-            faults.append(f"{where}.{key}: {problem}")
-    faults.extend(f"{where}.{key}: is missing" for key in ("name", "registry") if tree.get(key) is None)
-    return parts
 
 
 def _as_hosts(value: object) -> frozenset[str]:
@@ -76,3 +59,11 @@ def _as_severities(value: object) -> Mapping[str, str]:
         if severity not in SEVERITIES:
             raise ValueError(f"{shown(severity)} is none of {', '.join(SEVERITIES)}")
     return MappingProxyType(dict(value))
+
+
+_KEYS: Final[Mapping[str, Callable[[object], Any]]] = {
+    "name": as_name,
+    "registry": as_host,
+    "known_as": _as_hosts,
+    "severities": _as_severities,
+}

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from scanner.sections import said_by_keys
 from scanner.serving.numbers import count
-from scanner.values import as_name, as_path, as_text, as_url_without_secrets, as_variable, meant, shown
+from scanner.values import as_name, as_path, as_text, as_url_without_secrets, as_variable, shown
 from scanner.variables import KEY_PASSWORD
 from scanner.webhooks.settings import as_pattern
 
@@ -68,7 +69,7 @@ def as_receivers(value: object) -> tuple[Receiver, ...]:
 
 
 def _receiver(value: object) -> Receiver:
-    values = _values(value, RECEIVER_KEYS, ("name", "kind"))
+    values = said_by_keys(value, RECEIVER_KEYS, needed=("name", "kind"))
     receiver = Receiver(**{_FIELDS.get(key, key): one for key, one in values.items()})
     if receiver.kind == "slack":
         if receiver.url or not receiver.url_env or receiver.secrets:
@@ -82,25 +83,7 @@ def _receiver(value: object) -> Receiver:
 
 def as_attaching(value: object) -> Attaching:
     """Where reports are attached."""
-    return Attaching(**_values(value, ATTACH_KEYS, ("registries", "key")))
-
-
-def _values(value: object, readers: Mapping[str, Callable[[object], Any]], needed: tuple[str, ...]) -> dict[str, Any]:
-    if not isinstance(value, Mapping):
-        raise ValueError("must be a mapping (key: value)")  # noqa: TRY004 - faults of settings are ValueErrors
-    for key in value:
-        if key not in readers:
-            raise ValueError(f"there is no key {shown(key)}{meant(str(key), readers)}")
-    for key in needed:
-        if value.get(key) is None:
-            raise ValueError(f"{key} is missing")
-    found: dict[str, Any] = {}
-    for key in [key for key in readers if value.get(key) is not None]:
-        try:
-            found[key] = readers[key](value[key])
-        except ValueError as problem:
-            raise ValueError(f"{key}: {problem}") from problem
-    return found
+    return Attaching(**said_by_keys(value, ATTACH_KEYS, needed=("registries", "key")))
 
 
 def _word(known: tuple[str, ...]) -> Callable[[object], str]:

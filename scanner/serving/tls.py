@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from scanner.sections import check_keys, mapping
+from scanner.sections import said_by_keys
 from scanner.values import as_path
 
-TLS_KEYS: Final = ("certificate", "key", "client_ca")
+_KEYS: Final = dict.fromkeys(("certificate", "key", "client_ca"), as_path)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,18 +33,4 @@ class Tls:
 
 def as_tls(value: object) -> Tls:
     """The key as a value; ValueError with every fault."""
-    faults: list[str] = []
-    tree = mapping(value, "it", faults)
-    check_keys(tree, TLS_KEYS, "", faults)
-    paths: dict[str, Path] = {}
-    for key in TLS_KEYS:
-        if tree.get(key) is None:
-            continue
-        try:
-            paths[key] = as_path(tree[key])
-        except ValueError as problem:
-            faults.append(f"{key}: {problem}")
-    faults.extend(f"{key}: is missing" for key in TLS_KEYS[:2] if tree.get(key) is None)
-    if faults:
-        raise ValueError("; ".join(faults))
-    return Tls(**paths)
+    return Tls(**said_by_keys(value, _KEYS, needed=("certificate", "key")))

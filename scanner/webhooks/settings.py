@@ -9,7 +9,7 @@ from typing import Any, Final
 from scanner.errors import UsageError
 from scanner.limits import MIB
 from scanner.reference import ImageName
-from scanner.sections import check_keys, mapping
+from scanner.sections import read_keys
 from scanner.values import (
     Reader,
     as_host,
@@ -175,15 +175,7 @@ def file_webhooks(value: object, faults: list[str]) -> tuple[WebhookSource, ...]
 
 def _parts(value: object, where: str, faults: list[str]) -> dict[str, Any]:
     """The values of one entry, with what its kind has for those that are not written."""
-    entry = mapping(value, where, faults)
-    check_keys(entry, WEBHOOK_KEYS, where, faults)
-    parts: dict[str, Any] = {}
-    for key in [key for key in WEBHOOK_KEYS if entry.get(key) is not None]:
-        try:
-            parts[key] = WEBHOOK_KEYS[key](entry[key])
-        except ValueError as problem:
-            faults.append(f"{where}.{key}: {problem}")
-    faults.extend(f"{where}.{key}: is missing" for key in ("name", "kind") if entry.get(key) is None)
+    parts = read_keys(value, WEBHOOK_KEYS, where, faults, needed=("name", "kind"))
     if "kind" in parts and not faults:
         offer = OFFERS[parts["kind"]]
         parts.setdefault("auth", offer.ways[0])

@@ -107,7 +107,7 @@ def test_a_registry_to_walk_through(tmp_path: Path) -> None:
         ("admission", {"resolve_seconds": 60}, "resolve_seconds"),
         ("admission", {"nothing": 1}, "there is no such key"),
         ("crawl", {}, "must be a list"),
-        ("crawl", [{"include": "a/**"}], "registry: HOST"),
+        ("crawl", [{"include": "a/**"}], "registry: is missing"),
         ("crawl", [{"registry": "r.example", "every": "1d", "at": "02:30"}], "either every or at"),
         ("crawl", [{"registry": "r.example", "every": 1}], "90m, 6h"),
         ("crawl", [{"registry": "r.example", "at": 230}], "at: must be"),

@@ -508,7 +508,7 @@ def test_an_answer_that_drips_comes_to_an_end(alone: World, monkeypatch: pytest.
         ({"kind": "webhook", "secret_env": "S"}, "either url or url_env"),
         ({"kind": "webhook", "url": "https://u:hunter2@h.example/", "secret_env": "S"}, "holds a user or password"),
         ({"kind": "webhook", "url": "https://h.example/?k=hunter2", "secret_env": "S"}, "write url_env: VARIABLE"),
-        ({"kind": "webhook", "url_env": "U", "secret": "hunter2"}, "no key secret; did you mean secret_env?"),
+        ({"kind": "webhook", "url_env": "U", "secret": "hunter2"}, "holds no secret; write secret_env: VARIABLE"),
         ({"kind": "webhook", "url_env": "U", "secret_env": "S", "events": ["brokn"]}, "is none of broken"),
         ({"kind": "mail"}, "is none of webhook, slack"),
     ],
