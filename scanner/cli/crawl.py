@@ -42,7 +42,7 @@ Exit status: 0 walked through, 1 something was left out, 2 not walked to the end
 Needs more than a scan does: pip install 'cgscan[serve]'
 """,
 )
-@click.argument("registry", required=False)
+@click.argument("registry", required=False, metavar="[REGISTRY]")
 @options(_FILTERS, INDEXES, CACHE, READING, NETWORK, (DEBUG,))
 @click.pass_context
 def crawl(context: click.Context, /, registry: str | None, **flags: Any) -> int:

@@ -72,24 +72,35 @@ def serve(context: click.Context, /, **flags: Any) -> int:
     short_help="Run scans for 'cgscan serve', on this machine or another.",
     epilog="""\b
 Examples:
-  cgscan worker --config cgscan.yaml
+  cgscan worker --config cgscan.yaml --metrics 0.0.0.0:9187
   CGSCAN_DATABASE=postgresql://db/cgscan CGSCAN_QUEUE=redis://queue/0 cgscan worker --log-json
 
 \b
 Needs more than a scan does: pip install 'cgscan[serve]'
 """,
 )
-@options((_JSON,), INDEXES, CACHE, READING, NETWORK, (DEBUG,))
+@options(
+    (
+        click.option("--metrics", metavar="HOST:PORT", help="Where Prometheus may ask it.  [default: nowhere]"),
+        _JSON,
+    ),
+    INDEXES,
+    CACHE,
+    READING,
+    NETWORK,
+    (DEBUG,),
+)
 @click.pass_context
 def worker(context: click.Context, /, **flags: Any) -> int:
     """Take jobs from the queue and scan, as many at once as serve.workers says.
 
     It may be killed at any moment: its jobs run out of their lease and are taken by another worker.
     """
-    settings, serving = ready(context, flags, listen=None, as_json=flags.pop("log_json"))
+    metrics, as_json = flags.pop("metrics"), flags.pop("log_json")
+    settings, serving = ready(context, flags, listen=metrics, as_json=as_json, option="--metrics")
     from scanner.service.running import work
 
-    work(settings, serving, flags)
+    work(settings, serving, flags, metrics=metrics is not None)
     return 0
 
 
@@ -104,7 +115,7 @@ def _check(serving: Serving) -> int:
 
 
 def ready(
-    context: click.Context, flags: dict[str, Any], *, listen: str | None, as_json: bool
+    context: click.Context, flags: dict[str, Any], *, listen: str | None, as_json: bool, option: str = "--listen"
 ) -> tuple[Settings, Serving]:
     """Settings, and the log set up; one line where the extra is not installed."""
     from importlib.util import find_spec
@@ -120,7 +131,7 @@ def ready(
     settings = gather(flags, os.environ)
     serving = serving_of(settings.file, os.environ)
     if listen is not None:
-        serving = listening(serving, listen)
+        serving = listening(serving, listen, option)
     from scanner.service.logs import set_up
 
     set_up(sys.stderr, as_json=as_json)

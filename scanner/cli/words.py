@@ -223,6 +223,7 @@ BY_METAVAR: Final[Mapping[str, Words]] = {
     **dict.fromkeys(
         (
             *("[PROJECT[==VERSION]]", "PROJECT[==VERSION]", "GLOB", "SPECIFIER", "PATH", "HOST[:PORT]", "HOST:PORT"),
+            *("PATTERN", "[REGISTRY]"),
             *("DAYS", "HOURS", "SIZE", "N", "PCT", "AGE", "URI"),
         ),
         _nothing,

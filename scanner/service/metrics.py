@@ -1,10 +1,10 @@
-"""What Prometheus is told. Counters are of this process; what is in the database is asked when it is scraped."""
+"""What Prometheus is told: counters of a process, and what is in the database, asked when a server is scraped."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, start_http_server
 
 from scanner.results import rounds
 from scanner.results.crawls import walks
@@ -34,46 +34,45 @@ class Metrics:
     """The metrics of one process."""
 
     def __init__(self) -> None:
-        self.registry = CollectorRegistry()
-        self.ended = Counter("cgscan_jobs_ended", "Attempts by how they ended", ["how"], registry=self.registry)
-        self.seconds = Histogram("cgscan_scan_seconds", "Seconds of a scan", buckets=_SECONDS, registry=self.registry)
-        self.bytes = Counter("cgscan_layer_bytes_read", "Stored bytes of layers read", registry=self.registry)
-        self.layers = Counter("cgscan_layers", "Layers by where they came from", ["came"], registry=self.registry)
-        self.webhooks = Counter(
-            "cgscan_webhooks", "Webhooks by source and answer", ["source", "status"], registry=self.registry
-        )
+        self._own = own = CollectorRegistry()
+        self.ended = Counter("cgscan_jobs_ended", "Attempts by how they ended", ["how"], registry=own)
+        self.seconds = Histogram("cgscan_scan_seconds", "Seconds of a scan", buckets=_SECONDS, registry=own)
+        self.bytes = Counter("cgscan_layer_bytes_read", "Stored bytes of layers read", registry=own)
+        self.layers = Counter("cgscan_layers", "Layers by where they came from", ["came"], registry=own)
+        self.webhooks = Counter("cgscan_webhooks", "Webhooks by source and answer", ["source", "status"], registry=own)
         self.admissions = Counter(
-            "cgscan_admissions", "Reviews of Kubernetes by what was answered", ["verdict"], registry=self.registry
+            "cgscan_admissions", "Reviews of Kubernetes by what was answered", ["verdict"], registry=own
         )
         self.told = Counter(
-            "cgscan_told", "Attempts to tell by receiver and outcome", ["receiver", "how"], registry=self.registry
+            "cgscan_told", "Attempts to tell by receiver and outcome", ["receiver", "how"], registry=own
         )
-        self._outbox = Gauge(
-            "cgscan_notifications",
-            "What is to be told by receiver and state",
-            ["receiver", "state"],
-            registry=self.registry,
-        )
-        self.shared = Counter(
-            "cgscan_shared", "Values asked of the fleet or put there", ["kind", "how"], registry=self.registry
-        )
-        self._jobs = Gauge("cgscan_jobs", "Jobs by state", ["state"], registry=self.registry)
-        self._coverage = Gauge(
-            "cgscan_coverage_percent", "Verified of applicable, newest of all names", registry=self.registry
-        )
-        self._images = Gauge("cgscan_images", "Names of images that are known", registry=self.registry)
+        self.shared = Counter("cgscan_shared", "Values asked of the fleet or put there", ["kind", "how"], registry=own)
 
+        self._of_all = of_all = CollectorRegistry()
+        self._outbox = Gauge(
+            "cgscan_notifications", "What is to be told by receiver and state", ["receiver", "state"], registry=of_all
+        )
+        self._jobs = Gauge("cgscan_jobs", "Jobs by state", ["state"], registry=of_all)
+        self._coverage = Gauge(
+            "cgscan_coverage_percent", "Verified of applicable, newest of all names", registry=of_all
+        )
+        self._images = Gauge("cgscan_images", "Names of images that are known", registry=of_all)
         self._walks = {
-            name: Gauge(f"cgscan_crawl_{name}", f"{what} of the last walk", ["registry"], registry=self.registry)
+            name: Gauge(f"cgscan_crawl_{name}", f"{what} of the last walk", ["registry"], registry=of_all)
             for name, what in _WALKED.items()
         }
         self._asked = {
-            name: Gauge(f"cgscan_index_{name}", f"{what} of the last round", ["index"], registry=self.registry)
+            name: Gauge(f"cgscan_index_{name}", f"{what} of the last round", ["index"], registry=of_all)
             for name, what in _ASKED.items()
         }
 
+    def serve(self, host: str, port: int) -> int:
+        """Let Prometheus ask for the counters, at any path; the port. OSError where it cannot listen."""
+        server, _ = start_http_server(port, host, self._own)
+        return int(server.server_port)
+
     def text(self, database: Database) -> bytes:
-        """All of it in Prometheus' format."""
+        """All of it in Prometheus' format; what is of the whole fleet would be counted twice if workers said it too."""
         counts = counted(database)
         for state in State:
             self._jobs.labels(state.value).set(counts[state])
@@ -84,7 +83,7 @@ class Metrics:
         now = fleet(database)
         self._images.set(now.images)
         self._coverage.set(now.coverage if now.coverage is not None else float("nan"))
-        return generate_latest(self.registry)
+        return generate_latest(self._own) + generate_latest(self._of_all)
 
     def _tell_rounds(self, database: Database) -> None:
         for gauge in (*self._walks.values(), *self._asked.values()):

@@ -143,9 +143,10 @@ def serve(settings: Settings, serving: Serving, flags: Mapping[str, Any], *, sca
     say("stopped")
 
 
-def work(settings: Settings, serving: Serving, flags: Mapping[str, Any]) -> None:
-    """Scan until a signal comes."""
+def work(settings: Settings, serving: Serving, flags: Mapping[str, Any], *, metrics: bool) -> None:
+    """Scan until a signal comes; with ``metrics`` Prometheus may ask where ``serving`` listens."""
     parts = parts_of(settings, serving, flags)
+    told = {"metrics": _metrics_at(parts.metrics, serving)} if metrics else {}
     stop = threading.Event()
 
     def stopping(number: int, _: object) -> None:
@@ -157,7 +158,7 @@ def work(settings: Settings, serving: Serving, flags: Mapping[str, Any]) -> None
     parts.workers.start()
     parts.telling.start()
     parts.rounds.start()
-    say("ready", workers=serving.workers)
+    say("ready", workers=serving.workers, **told)
     while not stop.wait(3600):
         pass
     say("stopping")
@@ -167,6 +168,14 @@ def work(settings: Settings, serving: Serving, flags: Mapping[str, Any]) -> None
     parts.rounds.stop(grace=1.0)
     parts.close()
     say("stopped")
+
+
+def _metrics_at(metrics: Metrics, serving: Serving) -> str:
+    host = f"[{serving.host}]" if ":" in serving.host else serving.host
+    try:
+        return f"http://{host}:{metrics.serve(serving.host, serving.port)}/"
+    except OSError as problem:
+        raise CgscanError(f"--metrics: cannot listen at {host}:{serving.port}: {problem.strerror}") from problem
 
 
 def _fetched(settings: Settings, url: str) -> Fetched:

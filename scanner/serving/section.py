@@ -98,12 +98,12 @@ def serving_of(file: Path | None, environment: Mapping[str, str]) -> Serving:
     return Serving(**values)
 
 
-def listening(serving: Serving, text: str) -> Serving:
-    """The same at another address; :class:`scanner.errors.UsageError`."""
+def listening(serving: Serving, text: str, option: str) -> Serving:
+    """The same at the address that an option says; :class:`scanner.errors.UsageError`."""
     try:
         return replace(serving, **_as_listen(text))
     except ValueError as problem:
-        raise UsageError(f"--listen: {problem}") from problem
+        raise UsageError(f"{option}: {problem}") from problem
 
 
 def _section(file: Path | None, faults: list[str]) -> Mapping[object, Any]:

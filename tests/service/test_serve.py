@@ -238,3 +238,28 @@ def test_without_the_extra_it_is_said_in_a_line(tmp_path: Path) -> None:
         "cgscan: error: the service is not installed: no sqlalchemy",
         "hint: pip install 'cgscan[serve]'",
     ]
+
+
+def test_a_worker_tells_prometheus_what_it_did(tmp_path: Path, registry: str, demo_parts: Demo) -> None:
+    """Counters of its own, and nothing that every worker would say of the whole fleet."""
+    config = configured(tmp_path, workers=1, top={"indexes": indexes(demo_parts), "platform": "linux/amd64"})
+    words = ["--config", str(config)]
+    with (
+        started(tmp_path, "serve", *words, "--no-workers") as server,
+        started(tmp_path, "worker", *words, "--metrics", "127.0.0.1:0") as worker,
+    ):
+        assert scanned(server, f"{registry}/team/demo:1")["state"] == "done"
+        (ready,) = worker.said("ready")
+        until(lambda: 'cgscan_jobs_ended_total{how="done"} 1.0' in httpx.get(ready["metrics"]).text)
+        text = httpx.get(ready["metrics"]).text
+        assert "cgscan_scan_seconds_count 1.0" in text
+        assert "cgscan_images" not in text
+        fleet = server.ask("/metrics").body.decode()
+        assert "cgscan_images 1.0" in fleet
+        assert "cgscan_scan_seconds_count 0.0" in fleet
+    with started(tmp_path, "serve", *words, "--no-workers") as server:
+        busy = ["--metrics", server.url.removeprefix("http://")]
+        command = [sys.executable, "-m", "scanner", "worker", *words, *busy]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 2
+        assert "--metrics: cannot listen at 127.0.0.1:" in done.stderr
