@@ -146,7 +146,7 @@ def serve(settings: Settings, serving: Serving, flags: Mapping[str, Any], *, sca
 def work(settings: Settings, serving: Serving, flags: Mapping[str, Any], *, metrics: bool) -> None:
     """Scan until a signal comes; with ``metrics`` Prometheus may ask where ``serving`` listens."""
     parts = parts_of(settings, serving, flags)
-    told = {"metrics": _metrics_at(parts.metrics, serving)} if metrics else {}
+    told: dict[str, Any] = {"metrics": _metrics_at(parts.metrics, serving)} if metrics else {}
     stop = threading.Event()
 
     def stopping(number: int, _: object) -> None:

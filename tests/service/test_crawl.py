@@ -478,7 +478,7 @@ def test_a_registry_is_walked_at_a_time_of_the_day_or_every_so_often() -> None:
         ("include", "a b", "patterns"),
         ("repositories", "UP", "repositories"),
         ("newest", 0, "1"),
-        ("colour", "red", "no key"),
+        ("colour", "red", "no such key"),
         ("registry", "https://r.example", "HOST"),
     ],
 )
