@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -90,6 +91,7 @@ def serve(settings: Settings, serving: Serving, flags: Mapping[str, Any], *, sca
     tokens = tokens_of(serving, os.environ)
     renewing = Renewing(serving.tls) if serving.tls else None
     sources = armed(settings.webhooks, os.environ, bound_to=serving.host)
+    listening = _listening(serving)
     parts = parts_of(settings, serving, flags)
     stopping = threading.Event()
     intake = Intake(parts.database, most_waiting=serving.most_waiting)
@@ -108,8 +110,6 @@ def serve(settings: Settings, serving: Serving, flags: Mapping[str, Any], *, sca
     server = _Server(
         uvicorn.Config(
             add_pages(application(service)),
-            host=serving.host,
-            port=serving.port,
             log_config=None,
             access_log=False,
             server_header=False,
@@ -128,7 +128,7 @@ def serve(settings: Settings, serving: Serving, flags: Mapping[str, Any], *, sca
         parts.telling.start()
         parts.rounds.start()
     try:
-        server.run()
+        server.run(listening)
     finally:
         stopping.set()
         for number in _SIGNALS:
@@ -175,7 +175,22 @@ def _metrics_at(metrics: Metrics, serving: Serving) -> str:
     try:
         return f"http://{host}:{metrics.serve(serving.host, serving.port)}/"
     except OSError as problem:
-        raise CgscanError(f"--metrics: cannot listen at {host}:{serving.port}: {problem.strerror}") from problem
+        raise _not_listening(serving, problem, "--metrics takes another address") from problem
+
+
+def _listening(serving: Serving) -> list[socket.socket]:
+    """Where the service listens, before anything else is begun."""
+    try:
+        found = socket.getaddrinfo(serving.host, serving.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        return [socket.create_server(address[:2], family=family) for family, _, _, _, address in found]
+    except OSError as problem:
+        raise _not_listening(serving, problem, "is it running already? --listen takes another address") from problem
+
+
+def _not_listening(serving: Serving, problem: OSError, hint: str) -> CgscanError:
+    host = f"[{serving.host}]" if ":" in serving.host else serving.host
+    reason = (problem.strerror or str(problem)).partition(" (while ")[0]  # the place is said already
+    return CgscanError(f"cannot listen at {host}:{serving.port}: {reason}", hint=hint)
 
 
 def _fetched(settings: Settings, url: str) -> Fetched:

@@ -259,7 +259,11 @@ def test_a_worker_tells_prometheus_what_it_did(tmp_path: Path, registry: str, de
         assert "cgscan_scan_seconds_count 0.0" in fleet
     with started(tmp_path, "serve", *words, "--no-workers") as server:
         busy = ["--metrics", server.url.removeprefix("http://")]
-        command = [sys.executable, "-m", "scanner", "worker", *words, *busy]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert done.returncode == 2
-        assert "--metrics: cannot listen at 127.0.0.1:" in done.stderr
+        for command in (["worker", *words, *busy], ["serve", *words, "--listen", busy[1]]):
+            done = subprocess.run(
+                [sys.executable, "-m", "scanner", *command], capture_output=True, text=True, check=False
+            )
+            assert done.returncode == 2
+            said, hint = done.stderr.splitlines()
+            assert said == f"cgscan: error: cannot listen at {busy[1]}: Address already in use"
+            assert hint.endswith("takes another address")
