@@ -17,7 +17,7 @@ from scanner.indexes.kinds import KINDS
 from scanner.limits import DEFAULT_LIMITS, MIB
 from scanner.policy import ALLOWED
 from scanner.serving import RIGHTS, crawling, telling
-from scanner.serving.forms import ADMISSION_FORM, HARBOR_FORM, TLS_FORM, URL_FORM
+from scanner.serving.forms import ADMISSION_FORM, HARBOR_FORM, TLS_FORM, URL_FORM, one_or_more
 from scanner.values import (
     ATTESTATIONS,
     COUNTS,
@@ -162,10 +162,6 @@ _HOSTS: Final[Schema] = {"type": "string", "pattern": f"^{telling.HOSTS}$"}
 _REPOSITORIES: Final[Schema] = {"type": "string", "pattern": f"^{PATTERN}$"}
 
 
-def _one_or_more(form: Schema) -> Schema:
-    return {"oneOf": [form, {"type": "array", "items": form, "minItems": 1, "maxItems": 1000}]}
-
-
 _TOKEN: Final[Schema] = {
     "type": "object",
     "additionalProperties": False,
@@ -201,9 +197,9 @@ _RECEIVER: Final[Schema] = {
             "description": "The environment variables that hold what messages are signed with.",
             "oneOf": [_VARIABLE, {"type": "array", "items": _VARIABLE, "minItems": 1, "maxItems": MOST_SECRETS}],
         },
-        "events": {"description": "What it is told of.", **_one_or_more({"enum": list(telling.EVENTS)})},
-        "registries": {"description": "Patterns of registries.", **_one_or_more(_HOSTS)},
-        "repositories": {"description": "Patterns of repositories.", **_one_or_more(_REPOSITORIES)},
+        "events": {"description": "What it is told of.", **one_or_more({"enum": list(telling.EVENTS)})},
+        "registries": {"description": "Patterns of registries.", **one_or_more(_HOSTS)},
+        "repositories": {"description": "Patterns of repositories.", **one_or_more(_REPOSITORIES)},
         "most": {
             "description": "Items of a kind in one message.",
             "type": "integer",
@@ -225,11 +221,11 @@ _ATTACH: Final[Schema] = {
     "additionalProperties": False,
     "required": ["registries", "key"],
     "properties": {
-        "registries": {"description": "Patterns of the registries where that is wanted.", **_one_or_more(_HOSTS)},
+        "registries": {"description": "Patterns of the registries where that is wanted.", **one_or_more(_HOSTS)},
         "key": {"description": "The file of the private key.", **_FORMS[as_path]},
         "password_env": {"description": "The environment variable that holds the key's password.", **_VARIABLE},
-        "repositories": {"description": "Patterns of repositories.", **_one_or_more(_REPOSITORIES)},
-        "predicates": {"description": "What is attached.", **_one_or_more({"enum": list(telling.PREDICATES)})},
+        "repositories": {"description": "Patterns of repositories.", **one_or_more(_REPOSITORIES)},
+        "predicates": {"description": "What is attached.", **one_or_more({"enum": list(telling.PREDICATES)})},
         "verifier": {
             "description": "Who verified, as a URI.",
             "type": "string",
@@ -259,7 +255,7 @@ _CRAWL: Final[Schema] = {
     "properties": {
         "registry": {"description": "HOST or HOST:PORT.", "type": "string", "pattern": f"^{HOST}$"},
         **{
-            key: {"description": words, **_one_or_more({"type": "string", "pattern": f"^{pattern}$"})}
+            key: {"description": words, **one_or_more({"type": "string", "pattern": f"^{pattern}$"})}
             for key, (words, pattern) in _MANY.items()
         },
         **{

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from scanner.values import meant, shown
 
+T = TypeVar("T")
 _SECRETS: Final = {
     "username": "username_env",
     "user": "username_env",
@@ -74,4 +75,16 @@ def said_by_keys(
     found = read_keys(value, readers, "", faults, needed=needed)
     if faults:
         raise ValueError("; ".join(faults))
+    return found
+
+
+def each_once(value: object, read: Callable[[object], T], name: Callable[[T], str], *, most: int) -> tuple[T, ...]:
+    """A list of at most ``most``, each by a reader, no two of one name; ValueError."""
+    if not isinstance(value, list) or len(value) > most:
+        raise ValueError(f"must be a list of at most {most}")
+    found = tuple(read(one) for one in value)
+    names = [name(one) for one in found]
+    twice = next((one for one in names if names.count(one) > 1), None)
+    if twice is not None:
+        raise ValueError(f"{twice} is named twice")
     return found

@@ -162,6 +162,11 @@ def as_host(value: object) -> str:
     return text.lower()
 
 
+def as_hosts(value: object) -> frozenset[str]:
+    """One, or a list of them."""
+    return frozenset(as_host(one) for one in (value if isinstance(value, list) else [value]))
+
+
 def as_coverage(value: object) -> float:
     """Percent, 0 to 100."""
     number = _number(value.removesuffix("%")) if isinstance(value, str) else value

@@ -107,20 +107,7 @@ def serve(settings: Settings, serving: Serving, flags: Mapping[str, Any], *, sca
         intake=intake,
         stopping=stopping.is_set,
     )
-    server = _Server(
-        uvicorn.Config(
-            add_pages(application(service)),
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            lifespan="off",
-            limit_concurrency=_CONNECTIONS,
-            timeout_graceful_shutdown=5,
-            h11_max_incomplete_event_size=64 * 1024,
-        ),
-        stopping,
-        renewing,
-    )
+    server = _Server(_configured(service), stopping, renewing)
     for number in _SIGNALS:  # uvicorn raises what it was told to stop with once more when it has stopped
         signal.signal(number, lambda *_: None)
     if scans:
@@ -141,6 +128,19 @@ def serve(settings: Settings, serving: Serving, flags: Mapping[str, Any], *, sca
         intake.close()
         parts.close()
     say("stopped")
+
+
+def _configured(service: Service) -> uvicorn.Config:
+    return uvicorn.Config(
+        add_pages(application(service)),
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        lifespan="off",
+        limit_concurrency=_CONNECTIONS,
+        timeout_graceful_shutdown=5,
+        h11_max_incomplete_event_size=64 * 1024,
+    )
 
 
 def work(settings: Settings, serving: Serving, flags: Mapping[str, Any], *, metrics: bool) -> None:

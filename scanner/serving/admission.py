@@ -6,12 +6,12 @@ import enum
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any, Final, TypeVar
 
 from scanner.sections import read_keys
 from scanner.serving.numbers import count, number
 from scanner.values import as_coverage, as_switch, shown
+from scanner.webhooks.naming import pattern_of
 
 NAMESPACE: Final = r"[a-z0-9*]([a-z0-9*-]{0,61}[a-z0-9*])?"
 """A pattern of namespaces."""
@@ -58,7 +58,7 @@ class Rule:
 
     def exempts(self, image: str) -> bool:
         """Whether ``HOST/REPOSITORY`` is left alone."""
-        return any(_pattern(one).fullmatch(image) for one in self.exempt)
+        return any(pattern_of(one).fullmatch(image) for one in self.exempt)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,15 +76,8 @@ class Admission:
 
     def rule(self, namespace: str) -> Rule:
         """The rule of a namespace."""
-        fits = (rule for rule in self.rules if any(_pattern(one).fullmatch(namespace) for one in rule.namespaces))
+        fits = (rule for rule in self.rules if any(pattern_of(one).fullmatch(namespace) for one in rule.namespaces))
         return next(fits, self.default)
-
-
-@lru_cache(maxsize=4096)
-def _pattern(text: str) -> re.Pattern[str]:
-    """``*`` is any part between two slashes, ``**`` any part."""
-    parts = (".*" if part == "**" else "[^/]*" if part == "*" else re.escape(part) for part in re.split(r"(\*+)", text))
-    return re.compile("".join(parts))
 
 
 # -- reading

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any, Final
 
-from scanner.sections import said_by_keys
+from scanner.sections import each_once, said_by_keys
 from scanner.serving.numbers import count, number
 from scanner.values import as_host, shown
 from scanner.webhooks.naming import pattern_of
@@ -74,14 +74,7 @@ def _matches(repository: str, patterns: tuple[str, ...]) -> bool:
 
 def as_crawls(value: object) -> tuple[Crawl, ...]:
     """The registries of the key ``crawl``, each named once."""
-    if not isinstance(value, list) or len(value) > MOST:
-        raise ValueError(f"must be a list of at most {MOST} registries")
-    crawls = tuple(crawl_of(one) for one in value)
-    names = [one.registry for one in crawls]
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        raise ValueError(f"{twice} is named twice")
-    return crawls
+    return each_once(value, crawl_of, lambda one: one.registry, most=MOST)
 
 
 def crawl_of(value: object) -> Crawl:

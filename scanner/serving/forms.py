@@ -18,7 +18,8 @@ def _text(pattern: str) -> Schema:
     return {"type": "string", "pattern": f"^{pattern}$"}
 
 
-def _one_or_more(form: Schema) -> Schema:
+def one_or_more(form: Schema) -> Schema:
+    """One, or a list of them."""
     return {"oneOf": [form, {"type": "array", "items": form, "minItems": 1, "maxItems": 1000}]}
 
 
@@ -40,9 +41,9 @@ _RULE: Final[Mapping[str, tuple[str, Schema]]] = {
         "How old a result from before the indexes changed may be.",
         {"type": "number", "minimum": 0, "maximum": 87_840},
     ),
-    "exempt": ("Patterns of images that are let pass.", _one_or_more(_text(EXEMPT))),
+    "exempt": ("Patterns of images that are let pass.", one_or_more(_text(EXEMPT))),
 }
-_NAMED: Final = {"names": ("Patterns of namespaces.", _one_or_more(_text(NAMESPACE))), **_RULE}
+_NAMED: Final = {"names": ("Patterns of namespaces.", one_or_more(_text(NAMESPACE))), **_RULE}
 URL_FORM: Final = _text(URL)
 TLS_FORM: Final = _object(
     {
@@ -68,7 +69,7 @@ _HARBOR: Final = _object(
     {
         "name": ("Its address is /harbor/NAME.", _text(NAME)),
         "registry": ("Where images are fetched, whatever a request says.", _text(HOST)),
-        "known_as": ("Other hosts by which a request may call the registry.", _one_or_more(_text(HOST))),
+        "known_as": ("Other hosts by which a request may call the registry.", one_or_more(_text(HOST))),
         "severities": (
             "Of origins, integrities and kinds of findings, in place of the usual.",
             {

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from scanner.policy import ALLOWED
 from scanner.sections import read_keys
-from scanner.values import as_host, as_name, meant, shown
+from scanner.values import as_host, as_hosts, as_name, meant, shown
 
 SEVERITIES: Final = ("None", "Unknown", "Negligible", "Low", "Medium", "High", "Critical")
 """Harbor's words, the least first."""
@@ -46,10 +46,6 @@ def as_harbors(value: object) -> tuple[Harbor, ...]:
     return tuple(found)
 
 
-def _as_hosts(value: object) -> frozenset[str]:
-    return frozenset(as_host(one) for one in (value if isinstance(value, list) else [value]))
-
-
 def _as_severities(value: object) -> Mapping[str, str]:
     if not isinstance(value, Mapping):
         raise ValueError("must be a mapping (upstream: Low)")  # noqa: TRY004 - faults of settings are ValueErrors
@@ -64,6 +60,6 @@ def _as_severities(value: object) -> Mapping[str, str]:
 _KEYS: Final[Mapping[str, Callable[[object], Any]]] = {
     "name": as_name,
     "registry": as_host,
-    "known_as": _as_hosts,
+    "known_as": as_hosts,
     "severities": _as_severities,
 }

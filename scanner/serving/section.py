@@ -21,7 +21,7 @@ from scanner.serving.harbor import Harbor, as_harbors
 from scanner.serving.numbers import count, number
 from scanner.serving.telling import Attaching, Receiver, as_attaching, as_receivers
 from scanner.serving.tls import Tls, as_tls
-from scanner.values import as_host, as_name, as_path, as_size, as_variable
+from scanner.values import as_hosts, as_name, as_path, as_size, as_variable
 from scanner.variables import DATABASE, QUEUE
 
 SECTION: Final = "serve"
@@ -194,10 +194,6 @@ def _as_token(value: object) -> TokenSetting:
     )
 
 
-def _as_hosts(value: object) -> frozenset[str]:
-    return frozenset(as_host(one) for one in (value if isinstance(value, list) else [value]))
-
-
 _Reader: TypeAlias = Callable[[object], Any]
 KEYS: Final[Mapping[str, _Reader]] = {
     "listen": _as_listen,
@@ -205,7 +201,7 @@ KEYS: Final[Mapping[str, _Reader]] = {
     "database": _as_place,
     "queue": _as_place,
     "tokens": _as_tokens,
-    "registries": _as_hosts,
+    "registries": as_hosts,
     "workers": count(1, 64),
     "attempts": count(1, 20),
     "lease_seconds": number(1, 3600),

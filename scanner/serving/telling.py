@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from scanner.sections import said_by_keys
+from scanner.sections import each_once, said_by_keys
 from scanner.serving.numbers import count
 from scanner.values import as_name, as_path, as_text, as_url_without_secrets, as_variable, shown
 from scanner.variables import KEY_PASSWORD
@@ -58,14 +58,7 @@ class Attaching:
 
 def as_receivers(value: object) -> tuple[Receiver, ...]:
     """The list of receivers."""
-    if not isinstance(value, list) or len(value) > MOST_RECEIVERS:
-        raise ValueError(f"must be a list of at most {MOST_RECEIVERS}")
-    found = tuple(_receiver(one) for one in value)
-    names = [one.name for one in found]
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        raise ValueError(f"{twice} is the name of two receivers")
-    return found
+    return each_once(value, _receiver, lambda one: one.name, most=MOST_RECEIVERS)
 
 
 def _receiver(value: object) -> Receiver:
