@@ -27,6 +27,8 @@ _ASKED: Final = {
     "unanswered": "Questions that were not answered",
     "changed": "Answers that were new",
 }
+PATIENCE: Final = 10.0
+"""Seconds for a request to a worker to come; each has a thread, which nobody is to hold."""
 _SECONDS: Final = (0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800)
 
 
@@ -69,6 +71,9 @@ class Metrics:
     def serve(self, host: str, port: int) -> int:
         """Let Prometheus ask for the counters, at any path; the port. OSError where it cannot listen."""
         server, _ = start_http_server(port, host, self._own)
+        asked = server.RequestHandlerClass
+        assert isinstance(asked, type)
+        server.RequestHandlerClass = type(asked.__name__, (asked,), {"timeout": PATIENCE})
         return int(server.server_port)
 
     def text(self, database: Database) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import html
 import json
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ import pytest
 
 from fixtures import images
 from fixtures.demo import Demo
+from scanner.service import metrics
 from tests.registries import docker_registry, push
 from tests.services import Running, configured, start, started, until
 
@@ -238,6 +240,15 @@ def test_without_the_extra_it_is_said_in_a_line(tmp_path: Path) -> None:
         "cgscan: error: the service is not installed: no sqlalchemy",
         "hint: pip install 'cgscan[serve]'",
     ]
+
+
+def test_who_asks_a_worker_nothing_is_hung_up_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metrics, "PATIENCE", 0.1)
+    port = metrics.Metrics().serve("127.0.0.1", 0)
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as silent:
+        silent.sendall(b"GET / HTT")
+        assert silent.recv(1) == b""
+    assert httpx.get(f"http://127.0.0.1:{port}/").status_code == 200
 
 
 def test_a_worker_tells_prometheus_what_it_did(tmp_path: Path, registry: str, demo_parts: Demo) -> None:
